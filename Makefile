@@ -1,0 +1,75 @@
+# FluxMQ: every target is one line to a program that does the work. `make help` lists them.
+SHELL    := /bin/bash
+COMMIT   := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)$(shell git diff --quiet HEAD -- 2>/dev/null || echo -dirty)
+VERSION  ?= 0.1.0
+LDFLAGS  := -s -w -X fluxmq/broker/node.Version=$(VERSION) -X fluxmq/broker/node.Commit=$(COMMIT)
+GO       ?= go
+export CGO_ENABLED ?= 0
+
+NAME     ?= megabatch
+TARGET   ?= fluxmq
+PROFILE  ?= default
+RUNFLAGS  = --target $(TARGET) --profile $(PROFILE) $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(OUT),--out $(OUT)) $(if $(filter 1,$(TUNED)),--tuned) $(if $(filter 1,$(SEED_EXACT)),--seed-exact)
+# The Go clients need Go alone; Java and Maven are asked for only when a client or target needs them.
+GO_ONLY   = $(if $(CLIENTS),$(if $(findstring java,$(CLIENTS)),,1))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-go build scenario versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger compat targets clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile
+
+setup: ## check for Go, JDK, Maven, git; install what is missing with apt when root
+	@tools/setup/setup.sh go git java maven
+
+setup-go:
+	@tools/setup/setup.sh go git
+
+build: setup-go ## build bin/fluxmq, bin/fluxbench, bin/fluxload
+	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./broker/cmd/fluxmq ./tools/fluxbench ./loadgen/cmd/fluxload
+
+scenario: $(if $(or $(GO_ONLY),),setup-go,setup) build ## run a scenario: NAME=megabatch [TARGET=kafka|host:port] [TUNED=1] [CLIENTS=java,franz-go,sarama] [PROFILE=…] [ROUNDS=N] [SEED_EXACT=1]
+	@bin/fluxbench run $(NAME) $(RUNFLAGS)
+
+versus: setup build ## run a scenario on FluxMQ and on Apache Kafka, interleaved: NAME=…
+	@bin/fluxbench versus $(NAME) --profile $(PROFILE) $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(filter 1,$(TUNED)),--tuned)
+
+test: setup lint test-go test-java smoke ## all fast tests: Go under -race, Java against our broker, a smoke scenario through every client
+
+lint: setup-go
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" && $(GO) vet ./...
+
+test-go: setup-go ## all Go tests under the race detector
+	@CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
+
+test-java: setup build ## the Java client's tests against our broker
+	@tools/checks/java-test.sh
+
+smoke: setup build ## the smoke scenario through every client, delivery proven
+	@bin/fluxbench run smoke --quiet --rounds 1 --out "$$(mktemp -d)"
+
+race: test-go
+
+fuzz: setup-go ## every fuzz target for FUZZTIME (default 20s) each
+	@tools/checks/fuzz.sh $${FUZZTIME:-20s}
+
+doctor: build ## check this machine before measuring
+	@bin/fluxbench doctor
+
+pgo: setup build ## take CPU profiles under the scenarios and write broker/cmd/fluxmq/default.pgo
+	@bin/fluxbench pgo
+
+kill-loop: build ## kill -9 the broker N=20 times in the middle of produce; every acknowledged record must be there, once, in order
+	@FLUXMQ_KILLS=$${N:-20} $(GO) test ./broker -run TestKillLoop -count=1 -v -timeout 15m
+
+prove-ledger: build ## the ledger's own test: a broker that drops a batch in 10,000 and one that stores a batch twice must end with exit 6
+	@tools/checks/prove-ledger.sh
+
+compat: setup build ## Apache Kafka's own tools on our files and on our broker
+	@tools/checks/compat.sh
+
+targets: setup build ## first figures against Apache Kafka, side by side (about 40 minutes)
+	@tools/checks/targets.sh
+
+clean: ## remove what was built (not reports)
+	@rm -rf bin .cache/build java-tests/target

@@ -1,0 +1,252 @@
+package broker_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// brokerProcess is the real binary, so that kill -9 is a real one.
+type brokerProcess struct {
+	binary, dataDir string
+	port            int
+	extra           []string
+	cmd             *exec.Cmd
+	exited          chan error
+	log             *os.File
+}
+
+func buildBroker(t *testing.T, tags ...string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "fluxmq")
+	args := []string{"build", "-o", binary}
+	if len(tags) > 0 {
+		args = append(args, "-tags", tags[0])
+	}
+	out, err := exec.Command("go", append(args, "fluxmq/broker/cmd/fluxmq")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("building the broker: %v\n%s", err, out)
+	}
+	return binary
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func (b *brokerProcess) addr() string { return "127.0.0.1:" + strconv.Itoa(b.port) }
+
+// start runs the binary and waits until it accepts connections.
+func (b *brokerProcess) start(t *testing.T) {
+	t.Helper()
+	args := append([]string{"--port", strconv.Itoa(b.port), "--data-dir", b.dataDir, "--override", "fluxmq.admin.listener="}, b.extra...)
+	b.cmd = exec.Command(b.binary, args...)
+	b.cmd.Stdout, b.cmd.Stderr = b.log, b.log
+	if err := b.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b.exited = make(chan error, 1)
+	go func(cmd *exec.Cmd, exited chan<- error) { exited <- cmd.Wait() }(b.cmd, b.exited) // ends with the process; kill waits for it
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		conn, err := net.DialTimeout("tcp", b.addr(), time.Second)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case err := <-b.exited:
+			t.Fatalf("the broker ended at start: %v\n%s", err, b.tail())
+		case <-time.After(5 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the broker did not answer within 20 s\n%s", b.tail())
+		}
+	}
+}
+
+func (b *brokerProcess) kill(t *testing.T) {
+	t.Helper()
+	if err := b.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-b.exited
+}
+
+func (b *brokerProcess) tail() string {
+	f, err := os.Open(b.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	var lines []string
+	for s := bufio.NewScanner(f); s.Scan(); {
+		lines = append(lines, s.Text())
+	}
+	if len(lines) > 20 {
+		lines = lines[len(lines)-20:]
+	}
+	return fmt.Sprintln(lines)
+}
+
+// TestKillLoop kills the broker with SIGKILL in the middle of produce
+// (idempotent, acks=all) at a random moment, FLUXMQ_KILLS times (default 3),
+// while the same producers go on through every restart. After each restart
+// every acknowledged record must be there, in order, once.
+func TestKillLoop(t *testing.T) {
+	kills := 3
+	if s := os.Getenv("FLUXMQ_KILLS"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatalf("FLUXMQ_KILLS=%q: %v", s, err)
+		}
+		kills = n
+	}
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("FLUXMQ_SEED"); s != "" {
+		seed, _ = strconv.ParseUint(s, 10, 64) // a wrong seed is only another seed
+	}
+	rng := rand.New(rand.NewPCG(seed, 1))
+	t.Logf("FLUXMQ_SEED=%d", seed)
+
+	const topic, partitions, producers = "kill-loop", 4, 3
+	logFile, err := os.Create(filepath.Join(t.TempDir(), "broker.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer logFile.Close()
+	b := &brokerProcess{binary: buildBroker(t), dataDir: filepath.Join(t.TempDir(), "data"), port: freePort(t), log: logFile,
+		extra: []string{"--override", "log.segment.bytes=1048576"}} // rolls happen under fire too
+	b.start(t)
+	defer func() { _ = b.cmd.Process.Kill() }() // already dead on the good path
+
+	admin, err := kgo.NewClient(kgo.SeedBrokers(b.addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kadm.NewClient(admin).CreateTopic(t.Context(), partitions, 1, nil, topic); err != nil {
+		t.Fatal(err)
+	}
+	admin.Close()
+
+	// acked[producer][partition] is one more than the highest acknowledged sequence.
+	var acked [producers][partitions]atomic.Int64
+	ctx, cancel := context.WithCancel(t.Context())
+	var sending sync.WaitGroup
+	for p := range producers {
+		client, err := kgo.NewClient(kgo.SeedBrokers(b.addr()), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+			kgo.ProducerLinger(0), kgo.MaxBufferedRecords(2000), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		sending.Add(1)
+		go func() { // ends with ctx; sending waits
+			defer sending.Done()
+			var next [partitions]int64
+			padding := make([]byte, 200)
+			for i := 0; ctx.Err() == nil; i++ {
+				part := i % partitions
+				seq := next[part]
+				next[part]++
+				value := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(p)), uint64(seq))
+				client.Produce(ctx, &kgo.Record{Partition: int32(part), Value: append(value, padding...)}, func(r *kgo.Record, err error) {
+					if err != nil {
+						if ctx.Err() == nil {
+							t.Errorf("producer %d partition %d sequence %d: %v", p, part, seq, err)
+						}
+						return
+					}
+					if before := acked[p][part].Swap(seq + 1); before > seq {
+						t.Errorf("producer %d partition %d: acknowledged %d after %d", p, part, seq, before-1)
+					}
+				})
+			}
+		}()
+	}
+	defer func() { cancel(); sending.Wait() }()
+
+	var checked int64
+	for k := range kills {
+		moment := time.Duration(rng.Int64N(int64(900*time.Millisecond))) + 20*time.Millisecond
+		<-time.After(moment) // the random moment is the point of the test, not a condition
+		b.kill(t)
+		var promised [producers][partitions]int64
+		for p := range producers {
+			for part := range partitions {
+				promised[p][part] = acked[p][part].Load()
+			}
+		}
+		b.start(t)
+		checked = readBack(t, b.addr(), topic, promised)
+		t.Logf("kill %d after %v: %d records in the log, every acknowledged one there, in order, once", k+1, moment.Round(time.Millisecond), checked)
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	if checked == 0 {
+		t.Fatal("nothing was acknowledged: the test proved nothing")
+	}
+}
+
+// readBack reads every partition from the start and holds it against what was acknowledged.
+func readBack(t *testing.T, addr, topic string, promised [3][4]int64) int64 {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var next [3][4]int64
+	var read int64
+	missing := func() bool {
+		for p := range promised {
+			for part := range promised[p] {
+				if next[p][part] < promised[p][part] {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for missing() {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			t.Fatalf("not read back within a minute: acknowledged %v, read %v", promised, next)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			p, seq := binary.BigEndian.Uint64(r.Value), int64(binary.BigEndian.Uint64(r.Value[8:]))
+			if want := next[p][r.Partition]; seq != want {
+				t.Errorf("partition %d offset %d: producer %d sequence %d, wanted %d (higher: lost; lower: duplicated or reordered)", r.Partition, r.Offset, p, seq, want)
+			}
+			next[p][r.Partition] = seq + 1
+			read++
+		})
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	return read
+}

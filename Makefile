@@ -60,7 +60,7 @@ pgo: setup build ## take CPU profiles under the scenarios and write broker/cmd/f
 	@bin/fluxbench pgo
 
 kill-loop: build ## kill -9 the broker N=20 times in the middle of produce; every acknowledged record must be there, once, in order
-	@FLUXMQ_KILLS=$${N:-20} $(GO) test ./broker -run TestKillLoop -count=1 -v -timeout 15m
+	@FLUXMQ_KILLS=$${N:-20} $(GO) test ./broker/compat -run TestKillLoop -count=1 -v -timeout 15m
 
 prove-ledger: build ## the ledger's own test: a broker that drops a batch in 10,000 and one that stores a batch twice must end with exit 6
 	@tools/checks/prove-ledger.sh

@@ -1,15 +1,10 @@
-package broker_test
+package compat
 
 import (
-	"bufio"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -19,95 +14,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
-
-// brokerProcess is the real binary, so that kill -9 is a real one.
-type brokerProcess struct {
-	binary, dataDir string
-	port            int
-	extra           []string
-	cmd             *exec.Cmd
-	exited          chan error
-	log             *os.File
-}
-
-func buildBroker(t *testing.T, tags ...string) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "fluxmq")
-	args := []string{"build", "-o", binary}
-	if len(tags) > 0 {
-		args = append(args, "-tags", tags[0])
-	}
-	out, err := exec.Command("go", append(args, "fluxmq/broker/cmd/fluxmq")...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("building the broker: %v\n%s", err, out)
-	}
-	return binary
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-func (b *brokerProcess) addr() string { return "127.0.0.1:" + strconv.Itoa(b.port) }
-
-// start runs the binary and waits until it accepts connections.
-func (b *brokerProcess) start(t *testing.T) {
-	t.Helper()
-	args := append([]string{"--port", strconv.Itoa(b.port), "--data-dir", b.dataDir, "--override", "fluxmq.admin.listener="}, b.extra...)
-	b.cmd = exec.Command(b.binary, args...)
-	b.cmd.Stdout, b.cmd.Stderr = b.log, b.log
-	if err := b.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	b.exited = make(chan error, 1)
-	go func(cmd *exec.Cmd, exited chan<- error) { exited <- cmd.Wait() }(b.cmd, b.exited) // ends with the process; kill waits for it
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		conn, err := net.DialTimeout("tcp", b.addr(), time.Second)
-		if err == nil {
-			conn.Close()
-			return
-		}
-		select {
-		case err := <-b.exited:
-			t.Fatalf("the broker ended at start: %v\n%s", err, b.tail())
-		case <-time.After(5 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the broker did not answer within 20 s\n%s", b.tail())
-		}
-	}
-}
-
-func (b *brokerProcess) kill(t *testing.T) {
-	t.Helper()
-	if err := b.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	<-b.exited
-}
-
-func (b *brokerProcess) tail() string {
-	f, err := os.Open(b.log.Name())
-	if err != nil {
-		return err.Error()
-	}
-	defer f.Close()
-	var lines []string
-	for s := bufio.NewScanner(f); s.Scan(); {
-		lines = append(lines, s.Text())
-	}
-	if len(lines) > 20 {
-		lines = lines[len(lines)-20:]
-	}
-	return fmt.Sprintln(lines)
-}
 
 // TestKillLoop kills the broker with SIGKILL in the middle of produce
 // (idempotent, acks=all) at a random moment, FLUXMQ_KILLS times (default 3),
@@ -130,16 +36,8 @@ func TestKillLoop(t *testing.T) {
 	t.Logf("FLUXMQ_SEED=%d", seed)
 
 	const topic, partitions, producers = "kill-loop", 4, 3
-	logFile, err := os.Create(filepath.Join(t.TempDir(), "broker.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer logFile.Close()
-	b := &brokerProcess{binary: buildBroker(t), dataDir: filepath.Join(t.TempDir(), "data"), port: freePort(t), log: logFile,
-		extra: []string{"--override", "log.segment.bytes=1048576"}} // rolls happen under fire too
+	b := newProcess(t, "--override", "log.segment.bytes=1048576") // rolls happen under fire too
 	b.start(t)
-	defer func() { _ = b.cmd.Process.Kill() }() // already dead on the good path
-
 	admin, err := kgo.NewClient(kgo.SeedBrokers(b.addr()))
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,136 @@
+package protocol
+
+import "slices"
+
+// API is one advertised API with its inclusive version range.
+type API struct {
+	Key                    int16
+	Name                   string // Kafka's name, for logs and metrics
+	MinVersion, MaxVersion int16
+}
+
+// API keys that code names; the numbers are Kafka's.
+const (
+	KeyProduce                 int16 = 0
+	KeyFetch                   int16 = 1
+	KeyListOffsets             int16 = 2
+	KeyMetadata                int16 = 3
+	KeyControlledShutdown      int16 = 7
+	KeyOffsetCommit            int16 = 8
+	KeyOffsetFetch             int16 = 9
+	KeyFindCoordinator         int16 = 10
+	KeyJoinGroup               int16 = 11
+	KeyHeartbeat               int16 = 12
+	KeyLeaveGroup              int16 = 13
+	KeySyncGroup               int16 = 14
+	KeyDescribeGroups          int16 = 15
+	KeyListGroups              int16 = 16
+	KeyApiVersions             int16 = 18
+	KeyCreateTopics            int16 = 19
+	KeyDeleteTopics            int16 = 20
+	KeyDeleteRecords           int16 = 21
+	KeyInitProducerID          int16 = 22
+	KeyOffsetForLeaderEpoch    int16 = 23
+	KeyDescribeConfigs         int16 = 32
+	KeyAlterConfigs            int16 = 33
+	KeyDescribeLogDirs         int16 = 35
+	KeyCreatePartitions        int16 = 37
+	KeyDeleteGroups            int16 = 42
+	KeyIncrementalAlterConfigs int16 = 44
+	KeyOffsetDelete            int16 = 47
+	KeyDescribeCluster         int16 = 60
+	KeyDescribeTopicPartitions int16 = 75
+)
+
+// MaxKey is the largest API key that Kafka has.
+const MaxKey = int16(len(firstFlexible)) - 1
+
+// ProduceMinServed is the oldest Produce version that is carried out. Versions
+// 0 to 2 carry message formats that Kafka 4 removed; they are advertised
+// because librdkafka before 2.8 turns compression off without them
+// (KAFKA-18659), and a request in them is refused with UNSUPPORTED_FOR_MESSAGE_FORMAT
+// or UNSUPPORTED_VERSION by the handler.
+const ProduceMinServed int16 = 3
+
+// supported is the only list of supported APIs, ordered by key. Maxima are
+// the smaller of Kafka 4.3's and kmsg's; minima are Kafka 4.3's.
+var supported = [...]API{
+	{KeyProduce, "Produce", 0, 13},
+	{KeyFetch, "Fetch", 4, 18},
+	{KeyListOffsets, "ListOffsets", 1, 11},
+	{KeyMetadata, "Metadata", 0, 13},
+	{KeyOffsetCommit, "OffsetCommit", 2, 10},
+	{KeyOffsetFetch, "OffsetFetch", 1, 10},
+	{KeyFindCoordinator, "FindCoordinator", 0, 6},
+	{KeyJoinGroup, "JoinGroup", 0, 9},
+	{KeyHeartbeat, "Heartbeat", 0, 4},
+	{KeyLeaveGroup, "LeaveGroup", 0, 5},
+	{KeySyncGroup, "SyncGroup", 0, 5},
+	{KeyDescribeGroups, "DescribeGroups", 0, 6},
+	{KeyListGroups, "ListGroups", 0, 5},
+	{KeyApiVersions, "ApiVersions", 0, 4},
+	{KeyCreateTopics, "CreateTopics", 2, 7},
+	{KeyDeleteTopics, "DeleteTopics", 1, 6},
+	{KeyDeleteRecords, "DeleteRecords", 0, 2},
+	{KeyInitProducerID, "InitProducerId", 0, 5},
+	{KeyOffsetForLeaderEpoch, "OffsetForLeaderEpoch", 2, 4},
+	{KeyDescribeConfigs, "DescribeConfigs", 1, 4},
+	{KeyAlterConfigs, "AlterConfigs", 0, 2},
+	{KeyDescribeLogDirs, "DescribeLogDirs", 1, 5},
+	{KeyCreatePartitions, "CreatePartitions", 0, 3},
+	{KeyDeleteGroups, "DeleteGroups", 0, 2},
+	{KeyIncrementalAlterConfigs, "IncrementalAlterConfigs", 0, 1},
+	{KeyOffsetDelete, "OffsetDelete", 0, 0},
+	{KeyDescribeCluster, "DescribeCluster", 0, 2},
+	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0},
+}
+
+// APIs returns the advertised APIs ordered by key. The slice is the caller's.
+func APIs() []API { return slices.Clone(supported[:]) }
+
+// find returns the advertised API of that key, or nil.
+func find(key int16) *API {
+	for i := range supported {
+		if supported[i].Key == key {
+			return &supported[i]
+		}
+	}
+	return nil
+}
+
+// Supported reports whether key is advertised at version.
+func Supported(key, version int16) bool {
+	a := find(key)
+	return a != nil && a.MinVersion <= version && version <= a.MaxVersion
+}
+
+// NameOf returns Kafka's name of an advertised API, or "" for any other key.
+func NameOf(key int16) string {
+	if a := find(key); a != nil {
+		return a.Name
+	}
+	return ""
+}
+
+// never is the first flexible version of APIs that have none.
+const never = 1<<15 - 1
+
+// firstFlexible holds, by key, the first version with compact lengths and
+// tagged fields, for every API key that Kafka has (a header must be read
+// before it is known whether its API is served). A test compares it with kmsg.
+var firstFlexible = [...]int16{
+	9, 12, 6, 9, 4, 2, 6, 3, 8, 6, // 0-9
+	3, 6, 4, 4, 4, 5, 3, never, 3, 5, // 10-19
+	4, 2, 2, 4, 3, 3, 3, 1, 3, 2, // 20-29
+	2, 2, 4, 2, 2, 2, 2, 2, 2, 2, // 30-39
+	2, 2, 2, 2, 1, 0, 0, never, 1, 1, // 40-49
+	0, 0, 0, 1, 1, 0, 0, 0, 0, 0, // 50-59
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // 60-69
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // 70-79
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // 80-89
+	0, 0, 0, 0, 0, // 90-94
+}
+
+// flexible reports whether requests and response bodies of that key and
+// version use compact lengths and tagged fields. key must be in range.
+func flexible(key, version int16) bool { return version >= firstFlexible[key] }

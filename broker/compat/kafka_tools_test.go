@@ -1,0 +1,127 @@
+package compat
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// kafkaTool runs one of Apache Kafka's own tools (a main class) and returns what it printed.
+func kafkaTool(t *testing.T, class string, args ...string) string {
+	t.Helper()
+	libs := os.Getenv("KAFKA_LIBS")
+	if libs == "" {
+		t.Skip("KAFKA_LIBS is not set: `make compat` sets it to the folder of Apache Kafka's jars")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "java", append([]string{"-Xmx256m", "-cp", filepath.Join(libs, "*"), class}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", class, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// TestDumpLogSegments lets Apache Kafka's DumpLogSegments walk every record
+// of segments that our broker wrote, in each codec, with rolls, and with the
+// producer snapshots and indexes beside them.
+func TestDumpLogSegments(t *testing.T) {
+	if os.Getenv("KAFKA_LIBS") == "" {
+		t.Skip("KAFKA_LIBS is not set: `make compat` sets it to the folder of Apache Kafka's jars")
+	}
+	b := newProcess(t, "--override", "log.segment.bytes=262144")
+	b.start(t)
+	codecs := map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}
+	const records = 5000
+	for name, codec := range codecs {
+		client, err := kgo.NewClient(kgo.SeedBrokers(b.addr()), kgo.DefaultProduceTopic("dump-"+name), kgo.AllowAutoTopicCreation(),
+			kgo.ProducerBatchCompression(codec), kgo.ProducerBatchMaxBytes(16<<10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range records {
+			client.Produce(t.Context(), &kgo.Record{Key: []byte(strconv.Itoa(i)), Value: []byte(fmt.Sprintf("value %d of a record that is a bit longer than its key", i)),
+				Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("v")}}}, func(_ *kgo.Record, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if err := client.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		client.Close()
+	}
+	b.stop(t)
+
+	for name := range codecs {
+		segments, err := filepath.Glob(filepath.Join(b.dataDir, "dump-"+name+"-*", "*.log"))
+		if err != nil || len(segments) == 0 {
+			t.Fatalf("%s: no segment found (%v)", name, err)
+		}
+		indexes, _ := filepath.Glob(filepath.Join(b.dataDir, "dump-"+name+"-*", "*index")) // the pattern is well formed
+		out := kafkaTool(t, "org.apache.kafka.tools.DumpLogSegments", "--deep-iteration", "--print-data-log", "--files", strings.Join(append(segments, indexes...), ","))
+		if n := strings.Count(out, "payload: value "); n != records {
+			t.Errorf("%s: %d records printed, want %d\n%.2000s", name, n, records, out)
+		}
+		if strings.Contains(out, "isvalid: false") || strings.Contains(out, "Mismatches in") || strings.Contains(out, "not found") || strings.Contains(out, "Exception") {
+			t.Errorf("%s: DumpLogSegments complains:\n%.4000s", name, out)
+		}
+		t.Logf("%s: %d segments, %d records", name, len(segments), records)
+	}
+}
+
+// TestKafkaTools drives our broker with Apache Kafka's command-line tools.
+func TestKafkaTools(t *testing.T) {
+	if os.Getenv("KAFKA_LIBS") == "" {
+		t.Skip("KAFKA_LIBS is not set: `make compat` sets it to the folder of Apache Kafka's jars")
+	}
+	b := newProcess(t, "--override", "group.initial.rebalance.delay.ms=0")
+	b.start(t)
+	bootstrap := []string{"--bootstrap-server", b.addr()}
+	run := func(class string, args ...string) string {
+		return kafkaTool(t, class, append(append([]string{}, bootstrap...), args...)...)
+	}
+	want := func(out string, words ...string) {
+		t.Helper()
+		for _, w := range words {
+			if !strings.Contains(out, w) {
+				t.Errorf("%q is missing in:\n%.3000s", w, out)
+			}
+		}
+	}
+	want(run("org.apache.kafka.tools.TopicCommand", "--create", "--topic", "tools", "--partitions", "3", "--config", "retention.ms=100000"), "Created topic tools")
+	want(run("org.apache.kafka.tools.TopicCommand", "--describe", "--topic", "tools"), "PartitionCount: 3", "retention.ms=100000", "Leader:")
+	want(run("org.apache.kafka.tools.TopicCommand", "--list"), "tools")
+	kafkaTool(t, "org.apache.kafka.tools.ProducerPerformance", "--topic", "tools", "--num-records", "1000", "--record-size", "100", "--throughput", "-1", "--producer-props", "bootstrap.servers="+b.addr())
+	want(run("org.apache.kafka.tools.GetOffsetShell", "--topic", "tools"), "tools:0:", "tools:2:")
+	want(run("org.apache.kafka.tools.ConsumerPerformance", "--topic", "tools", "--messages", "1000", "--group", "perf"), "1000")
+	want(run("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--describe", "--group", "perf"), "tools", "perf")
+	want(run("org.apache.kafka.tools.LogDirsCommand", "--describe", "--topic-list", "tools"), "tools-0")
+	want(run("org.apache.kafka.tools.BrokerApiVersionsCommand"), "Produce(0)", "Fetch(1)")
+	want(run("kafka.admin.ConfigCommand", "--alter", "--entity-type", "topics", "--entity-name", "tools", "--add-config", "segment.bytes=1048576"), "Completed updating config")
+	want(run("kafka.admin.ConfigCommand", "--describe", "--entity-type", "topics", "--entity-name", "tools"), "segment.bytes=1048576", "retention.ms=100000")
+	want(run("org.apache.kafka.tools.TopicCommand", "--alter", "--topic", "tools", "--partitions", "5"))
+	want(run("org.apache.kafka.tools.TopicCommand", "--describe", "--topic", "tools"), "PartitionCount: 5")
+	run("org.apache.kafka.tools.TopicCommand", "--delete", "--topic", "tools")
+
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	topics, err := kadm.NewClient(client).ListTopics(t.Context())
+	if err != nil || topics.Has("tools") {
+		t.Errorf("after --delete: topics %v, %v", topics.Names(), err)
+	}
+}

@@ -2,7 +2,7 @@ package protocol
 
 // ProduceRequest is a view over the body of a Produce request, versions 0 to
 // 13. Nothing is copied: TransactionalID, topic names and records alias the
-// body. DecodeProduce has walked the whole body, so iterating cannot fail.
+// body. Decode has walked the whole body, so iterating cannot fail.
 //
 // Not safe for concurrent use with changes to the body.
 type ProduceRequest struct {
@@ -16,7 +16,7 @@ type ProduceRequest struct {
 	topics                     []byte // from the first topic on
 }
 
-// DecodeProduce reads a Produce request body into p, overwriting all of it. It
+// Decode reads a Produce request body into p, overwriting all of it. It
 // allocates nothing. The error is ErrMalformed, unwrapped.
 //
 //	string? transactional id (v3+) · int16 acks · int32 timeout

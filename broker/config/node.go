@@ -1,0 +1,249 @@
+package config
+
+import (
+	"maps"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"fluxmq/broker/record"
+)
+
+// Node is the broker's settings, typed. It is read-only once Load returned it
+// (node fills the bound port of a listener on port 0 before anyone reads it).
+// WithDynamic makes a new one when dynamic settings change.
+type Node struct {
+	NodeID    int32
+	ClusterID string // of a new cluster; "" mints one
+	Rack      string
+	// Listeners are opened; AdvertisedListeners[i] is what clients of
+	// Listeners[i] are told. Port 0 is the port that was bound.
+	Listeners           []Listener
+	AdvertisedListeners []Listener
+	// AdminListener is host:port of the admin HTTP, "" for none.
+	AdminListener string
+	LogDir        string
+	// Insecure allows listeners beyond loopback without authentication.
+	Insecure            bool
+	GroupsEnabled       bool
+	AutoCreateTopics    bool
+	DeleteTopics        bool
+	LogLevel, LogFormat string
+
+	NumPartitions int32
+	// Flush is log.flush: acks, os or always.
+	Flush      string
+	Validation record.Validation
+
+	SocketRequestMaxBytes                        int32
+	SocketSendBufferBytes, SocketRecvBufferBytes int // -1: the kernel's
+	MaxConnections, MaxConnectionsPerIP          int
+	ConnectionsMaxIdle                           time.Duration // negative: never
+	FetchSessionSlots                            int
+	FetchMaxBytes                                int32
+	MessageMaxBytes                              int32
+	MaxDescribedPartitions                       int32
+
+	RetentionCheckInterval   time.Duration
+	FlushCheckpointInterval  time.Duration
+	RecoveryThreads          int
+	ProducerIDExpiration     time.Duration
+	OffsetMetadataMaxBytes   int32
+	OffsetsCommitTimeout     time.Duration
+	OffsetsTopicPartitions   int32
+	OffsetsTopicSegmentBytes int32
+	OffsetsRetention         time.Duration
+	OffsetsRetentionCheck    time.Duration
+
+	GroupMaxSize                                                               int32
+	GroupMinSessionTimeout, GroupMaxSessionTimeout, GroupInitialRebalanceDelay time.Duration
+
+	// The text behind the fields, for ParseTopic and DescribeConfigs.
+	static         map[string]string // file, environment, flags
+	dynamicDefault map[string]string // altered for every broker
+	dynamic        map[string]string // altered for this broker
+	warnings       []Warning
+}
+
+// Warning is a sentence about a setting that a person should read.
+type Warning struct {
+	Key  string // may be ""
+	Text string
+}
+
+func (w Warning) String() string { return w.Text }
+
+func (n *Node) warn(key, text string) { n.warnings = append(n.warnings, Warning{key, text}) }
+
+// Default is the broker without any setting: loopback on 9092.
+func Default() *Node {
+	n, _, err := Load(Sources{})
+	if err != nil {
+		panic("config: the defaults are refused: " + err.Error())
+	}
+	return n
+}
+
+// WithDynamic returns a copy with dynamic settings on top: those altered for
+// every broker and those altered for this one, which win. Both were checked
+// when they were altered; an error means that one was not.
+func (n *Node) WithDynamic(all, this map[string]string) (*Node, error) {
+	for _, settings := range []map[string]string{all, this} {
+		for key, value := range settings {
+			if err := CheckDynamic(key, value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	after := *n
+	after.dynamicDefault, after.dynamic = maps.Clone(all), maps.Clone(this)
+	after.MessageMaxBytes = int32(after.whole("message.max.bytes"))
+	if _, err := ParseTopic(&after, nil); err != nil {
+		return nil, err
+	}
+	return &after, nil
+}
+
+// fill sets the typed fields from the text settings, all of them checked before.
+func (n *Node) fill() error {
+	n.NodeID = int32(n.whole("node.id"))
+	n.ClusterID = n.text("cluster.id")
+	n.Rack = n.text("broker.rack")
+	n.AdminListener = n.text("fluxmq.admin.listener")
+	n.LogDir = n.text("log.dirs")
+	n.Insecure = n.truth("fluxmq.insecure")
+	n.GroupsEnabled = n.truth("fluxmq.groups.enable")
+	n.AutoCreateTopics = n.truth("auto.create.topics.enable")
+	n.DeleteTopics = n.truth("delete.topic.enable")
+	n.LogLevel = n.text("fluxmq.log.level")
+	n.LogFormat = n.text("fluxmq.log.format")
+	n.NumPartitions = int32(n.whole("num.partitions"))
+	n.Flush = n.text("log.flush")
+	n.Validation = map[string]record.Validation{
+		"header": record.ValidateHeader, "records": record.ValidateRecords, "full": record.ValidateFull,
+	}[n.text("log.validation")]
+
+	n.SocketRequestMaxBytes = int32(n.whole("socket.request.max.bytes"))
+	n.SocketSendBufferBytes = int(n.whole("socket.send.buffer.bytes"))
+	n.SocketRecvBufferBytes = int(n.whole("socket.receive.buffer.bytes"))
+	n.MaxConnections = int(n.whole("max.connections"))
+	n.MaxConnectionsPerIP = int(n.whole("max.connections.per.ip"))
+	n.ConnectionsMaxIdle = n.millis("connections.max.idle.ms")
+	n.FetchSessionSlots = int(n.whole("max.incremental.fetch.session.cache.slots"))
+	n.FetchMaxBytes = int32(n.whole("fetch.max.bytes"))
+	n.MessageMaxBytes = int32(n.whole("message.max.bytes"))
+	n.MaxDescribedPartitions = int32(n.whole("max.request.partition.size.limit"))
+
+	n.RetentionCheckInterval = n.millis("log.retention.check.interval.ms")
+	n.FlushCheckpointInterval = n.millis("log.flush.offset.checkpoint.interval.ms")
+	n.RecoveryThreads = int(n.whole("num.recovery.threads.per.data.dir"))
+	n.ProducerIDExpiration = n.millis("producer.id.expiration.ms")
+	n.OffsetMetadataMaxBytes = int32(n.whole("offset.metadata.max.bytes"))
+	n.OffsetsCommitTimeout = n.millis("offsets.commit.timeout.ms")
+	n.OffsetsTopicPartitions = int32(n.whole("offsets.topic.num.partitions"))
+	n.OffsetsTopicSegmentBytes = int32(n.whole("offsets.topic.segment.bytes"))
+	n.OffsetsRetention = time.Duration(n.whole("offsets.retention.minutes")) * time.Minute
+	n.OffsetsRetentionCheck = n.millis("offsets.retention.check.interval.ms")
+
+	n.GroupMaxSize = int32(n.whole("group.max.size"))
+	n.GroupMinSessionTimeout = n.millis("group.min.session.timeout.ms")
+	n.GroupMaxSessionTimeout = n.millis("group.max.session.timeout.ms")
+	n.GroupInitialRebalanceDelay = n.millis("group.initial.rebalance.delay.ms")
+	return n.listen()
+}
+
+// set returns the value that a broker key was given, without its synonyms and default.
+func (n *Node) set(key string) (string, Source, bool) {
+	if value, ok := n.dynamic[key]; ok {
+		return value, DynamicBroker, true
+	}
+	if value, ok := n.dynamicDefault[key]; ok {
+		return value, DynamicDefaultBroker, true
+	}
+	value, ok := n.static[key]
+	return value, StaticBroker, ok
+}
+
+// value resolves a setting from the broker's settings: its own key (a broker
+// setting's), then its synonyms in turn, then the default. ok is false when
+// there is none at all.
+func (n *Node) value(s *Setting) (text string, source Source, ok bool) {
+	if s.Scope == Broker {
+		if text, source, ok = n.set(s.Name); ok && !(s.Name == "node.id" && text == "-1") {
+			return strings.TrimSpace(text), source, true
+		}
+	}
+	for _, synonym := range s.Synonyms {
+		if text, source, ok = n.set(synonym.Name); ok && !(synonym.Name == "broker.id" && text == "-1") {
+			return convert(strings.TrimSpace(text), synonym.Factor), source, true
+		}
+	}
+	if !s.Null {
+		return s.Default, DefaultConfig, true
+	}
+	for _, synonym := range s.Synonyms {
+		if of := Find(Broker, synonym.Name); of != nil && !of.Null {
+			return convert(of.Default, synonym.Factor), DefaultConfig, true
+		}
+	}
+	return "", DefaultConfig, false
+}
+
+// convert multiplies a synonym's number into another unit; negative stays -1
+// (for ever) and what would overflow stays at the largest number.
+func convert(text string, factor int64) string {
+	if factor == 0 {
+		return text
+	}
+	v, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil:
+		return text
+	case v < 0:
+		return "-1"
+	case v > math.MaxInt64/factor:
+		return maxLong
+	}
+	return strconv.FormatInt(v*factor, 10)
+}
+
+// text is a broker setting as text; the key must be registered.
+func (n *Node) text(key string) string {
+	s := Find(Broker, key)
+	if s == nil {
+		panic("config: " + key + " is not registered")
+	}
+	text, _, _ := n.value(s)
+	return text
+}
+
+func (n *Node) whole(key string) int64 { return wholeNumber(n.text(key)) }
+
+func (n *Node) truth(key string) bool {
+	value, _ := parseBool(n.text(key))
+	return value
+}
+
+func (n *Node) millis(key string) time.Duration { return milliseconds(n.whole(key)) }
+
+// wholeNumber reads a number that Check has accepted.
+func wholeNumber(text string) int64 {
+	v, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		panic("config: unchecked number " + strconv.Quote(text))
+	}
+	return v
+}
+
+// milliseconds is a Duration that does not overflow: what is longer than a
+// Duration holds (292 years) is the longest one. Negative stays negative.
+func milliseconds(ms int64) time.Duration {
+	if ms > math.MaxInt64/int64(time.Millisecond) {
+		return math.MaxInt64
+	}
+	if ms < 0 {
+		return -1
+	}
+	return time.Duration(ms) * time.Millisecond
+}

@@ -1,0 +1,138 @@
+package config
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+)
+
+// Topic is one topic's settings parsed once: overrides on the broker's
+// defaults. Immutable. A negative duration or size means for ever or no
+// limit; the largest Duration stands for Kafka's "never".
+type Topic struct {
+	// CleanupDelete and CleanupCompact are cleanup.policy. Compaction is not
+	// built: a topic that is only compacted keeps all its records.
+	CleanupDelete, CleanupCompact                         bool
+	SegmentBytes, SegmentIndexBytes, IndexIntervalBytes   int64
+	SegmentAge, Retention, FileDeleteDelay, FlushInterval time.Duration // <0: for ever
+	RetentionBytes, FlushMessages                         int64
+	MaxMessageBytes                                       int32
+	LogAppendTime                                         bool
+	TimestampBeforeMax, TimestampAfterMax                 time.Duration
+	MinInsyncReplicas                                     int32
+	CompressionType                                       string
+	Preallocate                                           bool
+}
+
+// CheckTopic checks one topic override as CreateTopics and AlterConfigs do.
+// An unknown key's error wraps ErrUnknownKey, a refused value's ErrInvalid.
+func CheckTopic(key, value string) error {
+	s := Find(TopicScope, key)
+	if s == nil {
+		text := ""
+		if near := Suggest(TopicScope, key); near != "" {
+			text = "; did you mean " + near + "?"
+		}
+		return fmt.Errorf("%w: topics have no setting %q%s", ErrUnknownKey, key, text)
+	}
+	return s.Check(value)
+}
+
+// CheckDynamic checks one broker setting as AlterConfigs does: it must exist,
+// be dynamic and take effect.
+func CheckDynamic(key, value string) error {
+	s := Find(Broker, key)
+	switch {
+	case s == nil && !isAccepted(key):
+		text := ""
+		if near := Suggest(Broker, key); near != "" {
+			text = "; did you mean " + near + "?"
+		}
+		return fmt.Errorf("%w: brokers have no setting %q%s", ErrUnknownKey, key, text)
+	case s == nil || s.Accepted:
+		return fmt.Errorf("%w: %s has no effect in this broker, so it cannot be altered", ErrInvalid, key)
+	case !s.Dynamic:
+		return fmt.Errorf("%w: %s cannot be altered while the broker runs; set it at start", ErrInvalid, key)
+	}
+	return s.Check(value)
+}
+
+// ParseTopic applies a topic's overrides to the broker's settings. Errors name
+// key, value and rule; the first in order of the key's name is returned.
+func ParseTopic(n *Node, overrides map[string]string) (*Topic, error) {
+	keys := make([]string, 0, len(overrides))
+	for key := range overrides {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	for _, key := range keys {
+		if err := CheckTopic(key, overrides[key]); err != nil {
+			return nil, err
+		}
+	}
+	v := topicValues{n, overrides}
+	if low, high := v.whole("min.compaction.lag.ms"), v.whole("max.compaction.lag.ms"); low > high {
+		return nil, fmt.Errorf("%w: min.compaction.lag.ms (%d) is larger than max.compaction.lag.ms (%d)", ErrInvalid, low, high)
+	}
+	t := &Topic{
+		SegmentBytes:       v.whole("segment.bytes"),
+		SegmentIndexBytes:  v.whole("segment.index.bytes"),
+		IndexIntervalBytes: v.whole("index.interval.bytes"),
+		SegmentAge:         milliseconds(v.whole("segment.ms")),
+		Retention:          milliseconds(v.whole("retention.ms")),
+		FileDeleteDelay:    milliseconds(v.whole("file.delete.delay.ms")),
+		FlushInterval:      milliseconds(v.whole("flush.ms")),
+		RetentionBytes:     v.whole("retention.bytes"),
+		FlushMessages:      v.whole("flush.messages"),
+		MaxMessageBytes:    int32(v.whole("max.message.bytes")),
+		LogAppendTime:      v.text("message.timestamp.type") == "LogAppendTime",
+		TimestampBeforeMax: milliseconds(v.whole("message.timestamp.before.max.ms")),
+		TimestampAfterMax:  milliseconds(v.whole("message.timestamp.after.max.ms")),
+		MinInsyncReplicas:  int32(v.whole("min.insync.replicas")),
+		CompressionType:    v.text("compression.type"),
+	}
+	t.Preallocate, _ = parseBool(v.text("preallocate"))
+	if size, ok := overrides["internal.segment.bytes"]; ok {
+		t.SegmentBytes = wholeNumber(strings.TrimSpace(size))
+	}
+	for _, policy := range SplitList(v.text("cleanup.policy")) {
+		t.CleanupDelete = t.CleanupDelete || policy == "delete"
+		t.CleanupCompact = t.CleanupCompact || policy == "compact"
+	}
+	return t, nil
+}
+
+// TopicCautions are the sentences a person should read about a topic's
+// overrides, ordered by key, each once: what is accepted but not built.
+func TopicCautions(overrides map[string]string) []string {
+	var cautions []string
+	seen := map[string]bool{}
+	for _, name := range topicRegistry.names {
+		value, ok := overrides[name]
+		if !ok {
+			continue
+		}
+		if text := topicRegistry.byName[name].Caution(value); text != "" && !seen[text] {
+			seen[text] = true
+			cautions = append(cautions, name+"="+value+": "+text)
+		}
+	}
+	return cautions
+}
+
+// topicValues resolves topic settings: overrides, then the broker's.
+type topicValues struct {
+	node      *Node
+	overrides map[string]string
+}
+
+func (v topicValues) text(key string) string {
+	if value, ok := v.overrides[key]; ok {
+		return strings.TrimSpace(value)
+	}
+	value, _, _ := v.node.value(Find(TopicScope, key))
+	return value
+}
+
+func (v topicValues) whole(key string) int64 { return wholeNumber(v.text(key)) }

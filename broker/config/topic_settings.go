@@ -1,0 +1,140 @@
+package config
+
+// notBuilt makes a check that allows only the given values.
+func notBuilt(why string, allowed ...string) func(string) string {
+	return func(text string) string {
+		for _, value := range allowed {
+			if text == value {
+				return ""
+			}
+		}
+		return why
+	}
+}
+
+// cautionCompaction is said wherever a topic asks for compaction.
+//
+// cleanup.policy=compact is accepted though the cleaner is not built: Kafka
+// Connect and Streams read it back through DescribeConfigs and refuse to work
+// without it, and keeping every record is the safe side of not compacting.
+// The topic then keeps what a cleaner would remove.
+const cautionCompaction = "compaction is not built yet: nothing is removed by key"
+
+func cleanupCaution(text string) string {
+	for _, policy := range SplitList(text) {
+		if policy == "compact" {
+			return cautionCompaction
+		}
+	}
+	return ""
+}
+
+func alwaysCompactionCaution(string) string { return cautionCompaction }
+
+// synonym is the usual case: one broker key of the same unit.
+func synonym(name string) []Synonym { return []Synonym{{Name: name}} }
+
+const noJitter = "jitter on rolling segments is not built; only 0 is"
+
+const (
+	maxLong = "9223372036854775807"
+	hourMs  = 3600_000
+	minMs   = 60_000
+)
+
+// topicSettings are Kafka 4.3's topic keys with its defaults and bounds.
+func topicSettings() []Setting {
+	settings := []Setting{
+		{Name: "cleanup.policy", Type: List, Default: "delete", Rule: listOf("compact", "delete"),
+			Synonyms: synonym("log.cleanup.policy"), caution: cleanupCaution,
+			Doc: "How old records go: delete removes whole segments by age and size, compact keeps the last record of each key. Empty keeps all. Compaction is not built yet: a compacted topic keeps all its records."},
+		{Name: "compression.gzip.level", Type: Int, Default: "-1", Rule: between(1, 9).or("-1"), Synonyms: synonym("compression.gzip.level"),
+			Doc: "Level used when compression.type is gzip; without meaning under producer."},
+		{Name: "compression.lz4.level", Type: Int, Default: "9", Rule: between(1, 17), Synonyms: synonym("compression.lz4.level"),
+			Doc: "Level used when compression.type is lz4; without meaning under producer."},
+		{Name: "compression.type", Type: String, Default: "producer", Synonyms: synonym("compression.type"),
+			Rule:    oneOf("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"),
+			unbuilt: notBuilt("recompression on the broker is not built; only producer (keep what the producer sent) is", "producer"),
+			Doc:     "Codec of stored batches. Only producer is built: batches are kept as they were sent."},
+		{Name: "compression.zstd.level", Type: Int, Default: "3", Rule: between(-131072, 22), Synonyms: synonym("compression.zstd.level"),
+			Doc: "Level used when compression.type is zstd; without meaning under producer."},
+		{Name: "delete.retention.ms", Type: Long, Default: "86400000", Rule: atLeast(0), Synonyms: synonym("log.cleaner.delete.retention.ms"),
+			caution: alwaysCompactionCaution,
+			Doc:     "How long a compacted topic keeps tombstones, in milliseconds. Stored; has no effect until compaction is built."},
+		{Name: "file.delete.delay.ms", Type: Long, Default: "60000", Rule: atLeast(0), Synonyms: synonym("log.segment.delete.delay.ms"),
+			Doc: "How long a removed segment's file stays on disk, in milliseconds."},
+		{Name: "flush.messages", Type: Long, Default: maxLong, Rule: atLeast(1), Synonyms: synonym("log.flush.interval.messages"),
+			Doc: "Flush the log to disk after this many records. The largest value leaves it to log.flush."},
+		{Name: "flush.ms", Type: Long, Default: maxLong, Rule: atLeast(0),
+			Synonyms: []Synonym{{Name: "log.flush.interval.ms"}, {Name: "log.flush.scheduler.interval.ms"}},
+			Doc:      "Flush the log to disk at least this often, in milliseconds. The largest value leaves it to log.flush."},
+		{Name: "index.interval.bytes", Type: Int, Default: "4096", Rule: atLeast(0), Synonyms: synonym("log.index.interval.bytes"),
+			Doc: "Bytes of log between two entries of the offset index."},
+		{Name: "internal.segment.bytes", Type: Int, Null: true, Rule: atLeast(1), Internal: true,
+			Doc: "Segment size below the public minimum, in bytes, for tests."},
+		{Name: "max.compaction.lag.ms", Type: Long, Default: maxLong, Rule: atLeast(1), Synonyms: synonym("log.cleaner.max.compaction.lag.ms"),
+			caution: alwaysCompactionCaution,
+			Doc:     "Longest time a record stays uncompacted, in milliseconds. Stored; has no effect until compaction is built."},
+		{Name: "max.message.bytes", Type: Int, Default: "1048588", Rule: atLeast(0), Synonyms: synonym("message.max.bytes"),
+			Doc: "Largest record batch accepted, in bytes, as sent (compressed)."},
+		{Name: "message.timestamp.after.max.ms", Type: Long, Default: "3600000", Rule: atLeast(0), Synonyms: synonym("log.message.timestamp.after.max.ms"),
+			Doc: "How far a record's timestamp may lie in the future, in milliseconds. Ignored with LogAppendTime."},
+		{Name: "message.timestamp.before.max.ms", Type: Long, Default: maxLong, Rule: atLeast(0), Synonyms: synonym("log.message.timestamp.before.max.ms"),
+			Doc: "How far a record's timestamp may lie in the past, in milliseconds. Ignored with LogAppendTime."},
+		{Name: "message.timestamp.type", Type: String, Default: "CreateTime", Rule: oneOf("CreateTime", "LogAppendTime"), Synonyms: synonym("log.message.timestamp.type"),
+			Doc: "Whether a record's timestamp is the producer's (CreateTime) or the time of the append (LogAppendTime)."},
+		{Name: "min.cleanable.dirty.ratio", Type: Double, Default: "0.5", Rule: between(0, 1), Synonyms: synonym("log.cleaner.min.cleanable.ratio"),
+			caution: alwaysCompactionCaution,
+			Doc:     "Share of uncompacted bytes at which the cleaner starts. Stored; has no effect until compaction is built."},
+		{Name: "min.compaction.lag.ms", Type: Long, Default: "0", Rule: atLeast(0), Synonyms: synonym("log.cleaner.min.compaction.lag.ms"),
+			caution: alwaysCompactionCaution,
+			Doc:     "Shortest time a record stays uncompacted, in milliseconds. Stored; has no effect until compaction is built."},
+		{Name: "min.insync.replicas", Type: Int, Default: "1", Rule: atLeast(1), Synonyms: synonym("min.insync.replicas"),
+			Doc: "In-sync replicas that an acks=all append needs; never more than the topic has replicas, so on one node it always holds."},
+		{Name: "preallocate", Type: Boolean, Default: "false", Synonyms: synonym("log.preallocate"),
+			Doc: "Reserve a segment's full size on disk when it is made."},
+		{Name: "retention.bytes", Type: Long, Default: "-1", Synonyms: synonym("log.retention.bytes"),
+			Doc: "Size a partition may reach before its oldest segments go, in bytes; negative is no limit."},
+		{Name: "retention.ms", Type: Long, Default: "604800000", Rule: atLeast(-1),
+			Synonyms: []Synonym{{Name: "log.retention.ms"}, {Name: "log.retention.minutes", Factor: minMs}, {Name: "log.retention.hours", Factor: hourMs}},
+			Doc:      "Age at which a segment goes, in milliseconds; -1 is for ever."},
+		{Name: "segment.bytes", Type: Int, Default: "1073741824", Rule: atLeast(1 << 20), Synonyms: synonym("log.segment.bytes"),
+			Doc: "Size at which a segment is closed and a new one begun, in bytes."},
+		{Name: "segment.index.bytes", Type: Int, Default: "10485760", Rule: atLeast(4), Synonyms: synonym("log.index.size.max.bytes"),
+			Doc: "Largest size of a segment's offset index, in bytes."},
+		{Name: "segment.jitter.ms", Type: Long, Default: "0", Rule: atLeast(0),
+			Synonyms: []Synonym{{Name: "log.roll.jitter.ms"}, {Name: "log.roll.jitter.hours", Factor: hourMs}},
+			unbuilt:  notBuilt(noJitter, "0"),
+			Doc:      "Random time taken off segment.ms, in milliseconds. Only 0 is built."},
+		{Name: "segment.ms", Type: Long, Default: "604800000", Rule: atLeast(1),
+			Synonyms: []Synonym{{Name: "log.roll.ms"}, {Name: "log.roll.hours", Factor: hourMs}},
+			Doc:      "Age at which a segment is closed even if not full, in milliseconds."},
+		{Name: "unclean.leader.election.enable", Type: Boolean, Default: "false", Synonyms: synonym("unclean.leader.election.enable"),
+			Doc: "Whether a replica outside the ISR may become leader. With one replica there is none, so both values hold."},
+	}
+	const noTiers = "tiered storage is not built"
+	const noQuota = "replication quotas are not built"
+	for _, s := range []Setting{
+		{Name: "remote.storage.enable", Type: Boolean, Default: "false", unbuilt: notBuilt(noTiers, "false"),
+			Doc: "Tiered storage. Only false is built."},
+		{Name: "remote.log.copy.disable", Type: Boolean, Default: "false", unbuilt: notBuilt(noTiers, "false"),
+			Doc: "Tiered storage: stop copying segments. Only false is built."},
+		{Name: "remote.log.delete.on.disable", Type: Boolean, Default: "false", unbuilt: notBuilt(noTiers, "false"),
+			Doc: "Tiered storage: delete remote segments when it is switched off. Only false is built."},
+		{Name: "local.retention.bytes", Type: Long, Default: "-2", Rule: atLeast(-2), unbuilt: notBuilt(noTiers, "-2"),
+			Doc: "Tiered storage: bytes kept locally. Only -2 (use retention.bytes) is built."},
+		{Name: "local.retention.ms", Type: Long, Default: "-2", Rule: atLeast(-2), unbuilt: notBuilt(noTiers, "-2"),
+			Doc: "Tiered storage: time kept locally, in milliseconds. Only -2 (use retention.ms) is built."},
+		{Name: "leader.replication.throttled.replicas", Type: List, unbuilt: notBuilt(noQuota, ""),
+			Doc: "Replicas whose leader side is throttled. Only the empty list is built."},
+		{Name: "follower.replication.throttled.replicas", Type: List, unbuilt: notBuilt(noQuota, ""),
+			Doc: "Replicas whose follower side is throttled. Only the empty list is built."},
+	} {
+		settings = append(settings, s)
+	}
+	for i := range settings {
+		settings[i].Scope = TopicScope
+		settings[i].Dynamic = true
+	}
+	return settings
+}

@@ -1,0 +1,182 @@
+package config
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+func mustLoad(t *testing.T, overrides ...string) *Node {
+	t.Helper()
+	n, _, err := Load(Sources{Overrides: overrides})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestTopicDefaultsFollowTheBroker(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		broker []string
+		want   time.Duration
+	}{
+		{"hours by default", nil, 168 * time.Hour},
+		{"hours", []string{"log.retention.hours=2"}, 2 * time.Hour},
+		{"minutes before hours", []string{"log.retention.hours=2", "log.retention.minutes=3"}, 3 * time.Minute},
+		{"milliseconds before all", []string{"log.retention.hours=2", "log.retention.minutes=3", "log.retention.ms=4"}, 4 * time.Millisecond},
+		{"-1 hours is for ever", []string{"log.retention.hours=-1"}, -1},
+		{"hours beyond what a Duration holds", []string{"log.retention.hours=2147483647"}, math.MaxInt64},
+	} {
+		topic, err := ParseTopic(mustLoad(t, test.broker...), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", test.name, err)
+		}
+		if want := test.want; topic.Retention != want {
+			t.Errorf("%s: got %v, want %v", test.name, topic.Retention, want)
+		}
+	}
+	topic, err := ParseTopic(mustLoad(t, "log.roll.hours=3", "log.flush.scheduler.interval.ms=9"), map[string]string{"retention.ms": " 5 ", "cleanup.policy": "compact, delete", "message.timestamp.type": "LogAppendTime", "preallocate": "TRUE"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if topic.Retention != 5*time.Millisecond || !topic.CleanupCompact || !topic.CleanupDelete || !topic.LogAppendTime || !topic.Preallocate ||
+		topic.SegmentAge != 3*time.Hour || topic.FlushInterval != 9*time.Millisecond || topic.TimestampBeforeMax != math.MaxInt64 {
+		t.Errorf("%+v", topic)
+	}
+}
+
+func TestTopicRefusals(t *testing.T) {
+	for _, test := range []struct {
+		key, value string
+		want       error
+		words      string
+	}{
+		{"cleanup.policy", "none", ErrInvalid, "a list of compact, delete"},
+		{"retention.ms", "-2", ErrInvalid, "at least -1"},
+		{"retention.ms", "", ErrInvalid, "not a number of type long"},
+		{"retention.ms", "0x10", ErrInvalid, "not a number"},
+		{"preallocate", "1", ErrInvalid, "true or false"},
+		{"segment.bytes", "100", ErrInvalid, "at least 1048576"},
+		{"segment.bytes", "1e9", ErrInvalid, "not a number of type int"},
+		{"compression.gzip.level", "0", ErrInvalid, "between 1 and 9 or equal to -1"},
+		{"min.cleanable.dirty.ratio", "1.5", ErrInvalid, "between 0 and 1"},
+		{"min.cleanable.dirty.ratio", "NaN", ErrInvalid, "not a number"},
+		{"compression.type", "lz4", ErrInvalid, "not built"},
+		{"remote.storage.enable", "true", ErrInvalid, "not built"},
+		{"segment.jitter.ms", "1", ErrInvalid, "not built"},
+		{"retention", "1", ErrUnknownKey, "no setting"},
+		{"retention.mss", "1", ErrUnknownKey, "did you mean retention.ms?"},
+		{"log.retention.ms", "1", ErrUnknownKey, "no setting"},
+	} {
+		_, err := ParseTopic(Default(), map[string]string{test.key: test.value})
+		if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.words) {
+			t.Errorf("%s=%s: got %v, want %v with %q", test.key, test.value, err, test.want, test.words)
+		}
+	}
+	if _, err := ParseTopic(Default(), map[string]string{"min.compaction.lag.ms": "5", "max.compaction.lag.ms": "4"}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("lags upside down: %v", err)
+	}
+	for key, value := range map[string]string{"cleanup.policy": "", "retention.bytes": "-7", "retention.ms": "+5", "compression.gzip.level": "-1", "internal.segment.bytes": "10"} {
+		if _, err := ParseTopic(Default(), map[string]string{key: value}); err != nil {
+			t.Errorf("Kafka accepts %s=%q: %v", key, value, err)
+		}
+	}
+}
+
+func TestCompactionIsCautioned(t *testing.T) {
+	if got := TopicCautions(map[string]string{"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}); len(got) != 1 || !strings.Contains(got[0], "not built") {
+		t.Errorf("cautions %v", got)
+	}
+	if got := TopicCautions(map[string]string{"cleanup.policy": "delete", "retention.ms": "1"}); len(got) != 0 {
+		t.Errorf("cautions %v", got)
+	}
+}
+
+func TestDynamic(t *testing.T) {
+	n := mustLoad(t, "log.retention.hours=1", "message.max.bytes=7")
+	after, err := n.WithDynamic(map[string]string{"log.retention.ms": "10"}, map[string]string{"message.max.bytes": "99"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic, err := ParseTopic(after, nil)
+	if err != nil || topic.Retention != 10*time.Millisecond || topic.MaxMessageBytes != 99 || after.MessageMaxBytes != 99 || n.MessageMaxBytes != 7 {
+		t.Errorf("%+v %v", topic, err)
+	}
+	for key, want := range map[string]error{"num.partitions": ErrInvalid, "num.io.threads": ErrInvalid, "ssl.keystore.location": ErrInvalid, "nonsense": ErrUnknownKey, "log.segment.bytes": ErrInvalid} {
+		if err := CheckDynamic(key, "1"); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", key, err, want)
+		}
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	n, err := mustLoad(t, "log.retention.hours=1").WithDynamic(map[string]string{"log.segment.bytes": "2000000"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := map[string]Entry{}
+	for _, e := range DescribeTopic(n, map[string]string{"segment.bytes": "3000000"}) {
+		entries[e.Setting.Name] = e
+	}
+	if _, ok := entries["internal.segment.bytes"]; ok {
+		t.Error("an internal setting is described")
+	}
+	check := func(name, value string, source Source, chain int) {
+		t.Helper()
+		e := entries[name]
+		if e.Value == nil || *e.Value != value || e.Source != source || len(e.Chain) != chain {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+	check("segment.bytes", "3000000", DynamicTopic, 3)
+	check("retention.ms", "3600000", StaticBroker, 2)
+	check("cleanup.policy", "delete", DefaultConfig, 1)
+	check("min.compaction.lag.ms", "0", DefaultConfig, 1)
+	for _, e := range DescribeBroker(n) {
+		entries[e.Setting.Name] = e
+	}
+	check("log.segment.bytes", "2000000", DynamicDefaultBroker, 2)
+	check("num.partitions", "1", DefaultConfig, 1)
+	if !entries["num.partitions"].ReadOnly || entries["log.segment.bytes"].ReadOnly {
+		t.Error("read-only is wrong")
+	}
+	if _, ok := entries["num.io.threads"]; ok {
+		t.Error("a setting without effect is described though nobody set it")
+	}
+}
+
+// TestRegistryHoldsTogether: every default obeys its own rule, every synonym exists, every sentence is one.
+func TestRegistryHoldsTogether(t *testing.T) {
+	for _, scope := range []Scope{Broker, TopicScope} {
+		for _, s := range All(scope) {
+			if s.Scope != scope {
+				t.Errorf("%s: scope", s.Name)
+			}
+			if !s.Null {
+				if err := s.Check(s.Default); err != nil {
+					t.Errorf("default: %v", err)
+				}
+			}
+			if !strings.HasSuffix(s.Doc, ".") {
+				t.Errorf("%s: the sentence %q does not end", s.Name, s.Doc)
+			}
+			for _, synonym := range s.Synonyms {
+				if Find(Broker, synonym.Name) == nil {
+					t.Errorf("%s: synonym %s is not registered", s.Name, synonym.Name)
+				}
+			}
+		}
+	}
+	if len(All(TopicScope)) < 30 {
+		t.Error("topic settings are missing")
+	}
+	page := Markdown()
+	for _, want := range []string{"`log.flush`", "`retention.ms`", "`num.io.threads`"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+}

@@ -23,10 +23,10 @@ type ClientResult struct {
 
 	// Counts of the measured window unless named otherwise.
 	WarmUpRecords  int64  `json:"warm_up_records"`
-	Records        int64  `json:"records"`         // sent in the window (mode consume: read in the window)
-	RawBytes       int64  `json:"raw_bytes"`       // keys + values of those records, before compression
-	Acknowledged   int64  `json:"acknowledged"`    // callbacks without error, over warm-up and window
-	SendErrors     int64  `json:"send_errors"`     // callbacks with an error, over warm-up and window
+	Records        int64  `json:"records"`      // sent in the window (mode consume: read in the window)
+	RawBytes       int64  `json:"raw_bytes"`    // keys + values of those records, before compression
+	Acknowledged   int64  `json:"acknowledged"` // callbacks without error, over warm-up and window
+	SendErrors     int64  `json:"send_errors"`  // callbacks with an error, over warm-up and window
 	FirstSendError string `json:"first_send_error"`
 
 	// Window: first send; last send() returned; flush returned; end offsets had grown by all that was sent.
@@ -101,7 +101,7 @@ type Ledger struct {
 	Corrupt     int64             `json:"corrupt"`
 	Foreign     int64             `json:"foreign"` // valid records of another run tag
 	Partitions  []PartitionLedger `json:"partitions"`
-	Findings    []Finding         `json:"findings"` // at most 100, the first of each kind and partition first
+	Findings    []Finding         `json:"findings"`               // at most 100, the first of each kind and partition first
 	FailureText string            `json:"failure_text,omitempty"` // why the read back could not end
 }
 

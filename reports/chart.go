@@ -1,0 +1,329 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Chart is one SVG plot, already laid out: the template only writes it down.
+type Chart struct {
+	Title, Note    string
+	XLabel, YLabel string
+	XTicks, YTicks []Tick
+	Series         []Series
+	Bands          []Band // shaded spans of x: the measured window
+	Empty          string // why there is nothing to draw
+}
+
+// Tick is a labelled place on an axis.
+type Tick struct {
+	At    string // pixels
+	Label string
+}
+
+// Series is one line or area.
+type Series struct {
+	Name  string
+	Class string // colour class of the style sheet
+	Path  string // SVG path data
+	Area  bool
+	Faint bool
+	First bool // carries the legend entry of its class
+	Hint  string
+}
+
+// Band is a shaded span.
+type Band struct{ X, Width string }
+
+// Plot area in SVG units.
+const (
+	chartWidth, chartHeight = 640, 300
+	plotLeft, plotRight     = 64, 628
+	plotTop, plotBottom     = 12, 256
+	maxTicks                = 7
+	smallestDrawnNs         = 1e3
+)
+
+// scale maps a value to a pixel.
+type scale struct {
+	low, high float64
+	from, to  float64 // pixels
+	log       bool
+}
+
+func (s scale) at(v float64) float64 {
+	low, high := s.low, s.high
+	if s.log {
+		v, low, high = math.Log10(math.Max(v, s.low)), math.Log10(low), math.Log10(high)
+	}
+	if high <= low {
+		return s.from
+	}
+	return s.from + (v-low)/(high-low)*(s.to-s.from)
+}
+
+func pixels(v float64) string { return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64) }
+
+type point struct{ x, y float64 }
+
+func linePath(points []point, x, y scale) string {
+	var b strings.Builder
+	for i, p := range points {
+		verb := "L"
+		if i == 0 {
+			verb = "M"
+		}
+		b.WriteString(verb + pixels(x.at(p.x)) + " " + pixels(y.at(p.y)))
+	}
+	return b.String()
+}
+
+func areaPath(upper, lower []point, x, y scale) string {
+	var b strings.Builder
+	b.WriteString(linePath(upper, x, y))
+	for i := len(lower) - 1; i >= 0; i-- {
+		b.WriteString("L" + pixels(x.at(lower[i].x)) + " " + pixels(y.at(lower[i].y)))
+	}
+	b.WriteString("Z")
+	return b.String()
+}
+
+// niceStep is the smallest of 1, 2, 2.5, 5 × 10^n that divides span into at most maxTicks.
+func niceStep(span float64) float64 {
+	if span <= 0 {
+		return 1
+	}
+	base := math.Pow(10, math.Floor(math.Log10(span/maxTicks)))
+	for _, m := range []float64{1, 2, 2.5, 5, 10} {
+		if span/(base*m) <= maxTicks {
+			return base * m
+		}
+	}
+	return base * 10
+}
+
+func linearTicks(s scale, label func(float64) string) []Tick {
+	step := niceStep(s.high - s.low)
+	var ticks []Tick
+	for v := math.Ceil(s.low/step) * step; v <= s.high+step*1e-9; v += step {
+		ticks = append(ticks, Tick{pixels(s.at(v)), label(v)})
+	}
+	return ticks
+}
+
+// roundUp gives an axis a top that a tick falls on.
+func roundUp(high float64) float64 {
+	if high <= 0 {
+		return 1
+	}
+	step := niceStep(high)
+	return math.Ceil(high*1.02/step) * step
+}
+
+func shortNumber(v float64) string {
+	switch {
+	case v >= 1e6:
+		return strconv.FormatFloat(v/1e6, 'g', 4, 64) + "M"
+	case v >= 1e3:
+		return strconv.FormatFloat(v/1e3, 'g', 4, 64) + "k"
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
+}
+
+// latencyChart draws latency by percentile, both axes logarithmic: nines to the right.
+func (s *Summary) latencyChart(tag, title string) Chart {
+	chart := Chart{Title: title, XLabel: "percentile (each step to the right is one more nine)", YLabel: "latency, log"}
+	type curve struct {
+		index  int
+		points []point
+	}
+	var curves []curve
+	low, high, decades := math.Inf(1), 0.0, 1.0
+	for i, c := range s.Clients {
+		var points []point
+		for _, p := range c.Latency.Curve(tag) {
+			nines := -math.Log10(1 - p.Percentile/100)
+			value := math.Max(float64(p.ValueNs), smallestDrawnNs)
+			low, high, decades = math.Min(low, value), math.Max(high, value), math.Max(decades, nines)
+			points = append(points, point{nines, value})
+		}
+		if len(points) > 1 {
+			curves = append(curves, curve{i, points})
+		}
+	}
+	if len(curves) == 0 {
+		chart.Empty = "no latency was recorded"
+		return chart
+	}
+	x := scale{low: 0, high: math.Ceil(decades*2) / 2, from: plotLeft, to: plotRight}
+	y := scale{low: math.Pow(10, math.Floor(math.Log10(low))), high: math.Pow(10, math.Ceil(math.Log10(high*1.001))), from: plotBottom, to: plotTop, log: true}
+	for nines := 0; float64(nines) <= x.high; nines++ {
+		label := "0"
+		if nines > 0 {
+			label = strconv.FormatFloat(100*(1-math.Pow(10, -float64(nines))), 'f', max(nines-2, 0), 64)
+		}
+		chart.XTicks = append(chart.XTicks, Tick{pixels(x.at(float64(nines))), label})
+	}
+	chart.XTicks = append(chart.XTicks, Tick{pixels(x.at(-math.Log10(0.5))), "50"})
+	for v := y.low; v <= y.high*1.001; v *= 10 {
+		chart.YTicks = append(chart.YTicks, Tick{pixels(y.at(v)), axisNs(v)})
+	}
+	for _, c := range curves {
+		row := s.Clients[c.index]
+		q := row.Latency.Quantiles(tag)
+		chart.Series = append(chart.Series, Series{Name: row.Client, Class: colourClass(c.index), Path: linePath(c.points, x, y), First: true,
+			Hint: fmt.Sprintf("%s: p50 %s, p99 %s, p99.9 %s, max %s of %s", row.Client, formatNs(float64(q.P50)), formatNs(float64(q.P99)), formatNs(float64(q.P999)), formatNs(float64(q.Max)), formatCount(float64(q.Count)))})
+	}
+	return chart
+}
+
+func axisNs(v float64) string {
+	return strings.TrimSuffix(strings.Replace(strings.Replace(formatNs(v), ".00", "", 1), ".0", "", 1), " ")
+}
+
+// throughputChart draws each round's acknowledged (mode consume: received) records per second from the window's start.
+func (s *Summary) throughputChart() Chart {
+	chart := Chart{Title: "Throughput over time", XLabel: "seconds from the window's start (before 0: warm-up); one line per round", YLabel: "acknowledged records/s"}
+	type line struct {
+		index, round int
+		points       []point
+	}
+	var lines []line
+	left, right, top := 0.0, 1.0, 0.0
+	for i, c := range s.Clients {
+		for _, run := range s.Result.ArmRuns {
+			if run.Client != c.Client || run.Result == nil {
+				continue
+			}
+			var points []point
+			for _, second := range run.Result.PerSecond {
+				if second.Seconds <= 0 {
+					continue
+				}
+				count := second.Acknowledged
+				if isConsume(run) {
+					count = second.Received
+				}
+				p := point{float64(second.UnixNs-run.Result.WindowStartUnixNs)/1e9 - second.Seconds/2, float64(count) / second.Seconds}
+				left, right, top = math.Min(left, p.x), math.Max(right, p.x), math.Max(top, p.y)
+				points = append(points, p)
+			}
+			if len(points) > 0 {
+				lines = append(lines, line{i, run.Round, points})
+			}
+		}
+	}
+	if len(lines) == 0 {
+		chart.Empty = "no per-second counts"
+		return chart
+	}
+	x := scale{low: left, high: right, from: plotLeft, to: plotRight}
+	y := scale{low: 0, high: roundUp(top), from: plotBottom, to: plotTop}
+	chart.XTicks, chart.YTicks = linearTicks(x, shortSeconds), linearTicks(y, shortNumber)
+	seen := map[int]bool{}
+	for _, l := range lines {
+		name := s.Clients[l.index].Client
+		chart.Series = append(chart.Series, Series{Name: name, Class: colourClass(l.index), Path: linePath(l.points, x, y),
+			Faint: seen[l.index], First: !seen[l.index], Hint: fmt.Sprintf("%s, round %d", name, l.round)})
+		seen[l.index] = true
+	}
+	return chart
+}
+
+func shortSeconds(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// hostCharts draws, for the last round of each client, the CPU split and the resident memory over time.
+func (s *Summary) hostCharts() (cpu, memory []Chart) {
+	for _, c := range s.Clients {
+		var last *ArmRun
+		for i := range s.Result.ArmRuns {
+			if run := &s.Result.ArmRuns[i]; run.Client == c.Client && len(run.Samples) > 1 {
+				last = run
+			}
+		}
+		if last == nil {
+			continue
+		}
+		cpu = append(cpu, cpuChart(*last))
+		memory = append(memory, memoryChart(*last))
+	}
+	return cpu, memory
+}
+
+// sampleTimes are seconds from the arm-run's start, and the shaded window.
+func sampleTimes(run ArmRun) (times []float64, x scale, bands []Band) {
+	for _, sample := range run.Samples {
+		times = append(times, float64(sample.UnixNs-run.StartUnixNs)/1e9)
+	}
+	x = scale{low: 0, high: math.Max(times[len(times)-1], 1), from: plotLeft, to: plotRight}
+	if r := run.Result; r != nil && r.WindowStartUnixNs > 0 {
+		end := max(r.DeliveredUnixNs, r.LastSendUnixNs)
+		from := x.at(float64(r.WindowStartUnixNs-run.StartUnixNs) / 1e9)
+		to := math.Min(x.at(float64(end-run.StartUnixNs)/1e9), plotRight)
+		if to > from {
+			bands = append(bands, Band{pixels(from), pixels(to - from)})
+		}
+	}
+	return times, x, bands
+}
+
+func cpuChart(run ArmRun) Chart {
+	chart := Chart{Title: fmt.Sprintf("CPU, %s, round %d", run.Client, run.Round), XLabel: "seconds from the broker's start; shaded: the window", YLabel: "cores"}
+	times, x, bands := sampleTimes(run)
+	cores := float64(max(run.Machine.CPUs, 1))
+	y := scale{low: 0, high: cores, from: plotBottom, to: plotTop}
+	chart.Bands, chart.XTicks, chart.YTicks = bands, linearTicks(x, shortSeconds), linearTicks(y, shortSeconds)
+	layers := []struct {
+		name, class string
+		value       func(HostSample) float64
+	}{
+		{"broker", "c-broker", func(h HostSample) float64 { return h.BrokerCores }},
+		{"client", "c-client", func(h HostSample) float64 { return h.ClientCores }},
+		{"other", "c-other", func(h HostSample) float64 {
+			return math.Max(0, h.UserCores+h.SystemCores-h.BrokerCores-h.ClientCores)
+		}},
+		{"iowait", "c-iowait", func(h HostSample) float64 { return h.IOWaitCores }},
+		{"steal", "c-steal", func(h HostSample) float64 { return h.StealCores }},
+	}
+	lower := make([]point, len(times))
+	for i, t := range times {
+		lower[i] = point{t, 0}
+	}
+	for _, layer := range layers {
+		upper := make([]point, len(times))
+		sum := 0.0
+		for i, sample := range run.Samples {
+			v := math.Max(0, layer.value(sample))
+			sum += v
+			upper[i] = point{times[i], math.Min(lower[i].y+v, cores)}
+		}
+		chart.Series = append(chart.Series, Series{Name: layer.name, Class: layer.class, Path: areaPath(upper, lower, x, y), Area: true, First: true,
+			Hint: fmt.Sprintf("%s: %.2f cores on average", layer.name, sum/float64(len(times)))})
+		lower = upper
+	}
+	return chart
+}
+
+func memoryChart(run ArmRun) Chart {
+	chart := Chart{Title: fmt.Sprintf("Resident memory, %s, round %d", run.Client, run.Round), XLabel: "seconds from the broker's start; shaded: the window", YLabel: "MiB"}
+	times, x, bands := sampleTimes(run)
+	var broker, client []point
+	top := 0.0
+	for i, sample := range run.Samples {
+		b, c := float64(sample.BrokerRSSBytes)/(1<<20), float64(sample.ClientRSSBytes)/(1<<20)
+		broker, client = append(broker, point{times[i], b}), append(client, point{times[i], c})
+		top = math.Max(top, math.Max(b, c))
+	}
+	y := scale{low: 0, high: roundUp(top), from: plotBottom, to: plotTop}
+	chart.Bands, chart.XTicks, chart.YTicks = bands, linearTicks(x, shortSeconds), linearTicks(y, shortNumber)
+	chart.Series = []Series{
+		{Name: "broker", Class: "c-broker", Path: linePath(broker, x, y), First: true, Hint: "broker, peak " + formatMiB(run.Broker.PeakRSSBytes)},
+		{Name: "client", Class: "c-client", Path: linePath(client, x, y), First: true, Hint: "client"},
+	}
+	return chart
+}
+
+// colourClass of the n-th client; the style sheet has six.
+func colourClass(n int) string { return "s" + strconv.Itoa(n%6) }

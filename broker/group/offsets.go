@@ -1,0 +1,284 @@
+package group
+
+import (
+	"cmp"
+	"slices"
+	"unicode/utf16"
+
+	"fluxmq/broker/protocol"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// committed is one committed offset.
+type committed struct {
+	offset      int64
+	leaderEpoch int32 // -1: not given
+	metadata    string
+	commitMs    int64 // Unix milliseconds
+	expireMs    int64 // -1: by the group's retention (clients before KIP-211 named a time)
+	topicID     [16]byte
+}
+
+// offsetKey names one committed offset of a group.
+type offsetKey struct {
+	topic     string
+	partition int32
+}
+
+// CommitOffset is one offset of a Commit.
+type CommitOffset struct {
+	Topic       string
+	TopicID     [16]byte // zero when the client named the topic only by name
+	Partition   int32
+	Offset      int64
+	LeaderEpoch int32 // -1: not given
+	Metadata    string
+}
+
+// Commit is one OffsetCommit whose topics the handler has found to exist.
+type Commit struct {
+	Group, MemberID string
+	InstanceID      *string
+	Generation      int32 // -1: not a member (admin, or a consumer that assigns itself)
+	RetentionMs     int64 // -1: the broker's
+	Version         int16 // of the request
+	Offsets         []CommitOffset
+}
+
+// commit stores offsets and answers one code for each; all of them the same
+// when the group refuses the request.
+func (g *group) commit(s *step, in Commit, metadataMax int) []int16 {
+	codes := make([]int16, len(in.Offsets))
+	if code := g.mayCommit(in); code != 0 {
+		for i := range codes {
+			codes[i] = code
+		}
+		return codes
+	}
+	if m := g.members[in.MemberID]; m != nil && (g.state == stable || g.state == preparingRebalance) {
+		g.touch(s, m)
+	}
+	expireMs := int64(-1)
+	if in.RetentionMs >= 0 {
+		expireMs = s.nowMs + in.RetentionMs
+	}
+	for i, o := range in.Offsets {
+		if tooLong(o.Metadata, metadataMax) {
+			codes[i] = protocol.ErrOffsetMetadataTooLarge.Code
+			continue
+		}
+		c := committed{o.Offset, o.LeaderEpoch, o.Metadata, s.nowMs, expireMs, o.TopicID}
+		g.setOffset(offsetKey{o.Topic, o.Partition}, c)
+		s.records = append(s.records, offsetRecord(g.id, o.Topic, o.Partition, c))
+	}
+	return codes
+}
+
+// tooLong compares as Kafka does: in UTF-16 units, whatever the key
+// offset.metadata.max.bytes says.
+func tooLong(metadata string, limit int) bool {
+	if len(metadata) <= limit {
+		return false
+	}
+	units := 0
+	for _, r := range metadata {
+		units += max(utf16.RuneLen(r), 1)
+	}
+	return units > limit
+}
+
+// mayCommit tells whether the sender may commit now.
+func (g *group) mayCommit(in Commit) int16 {
+	if g.state == dead {
+		return protocol.ErrCoordinatorNotAvailable.Code
+	}
+	if in.Generation < 0 && g.state == empty {
+		// An admin, or a consumer that assigns itself.
+		return 0
+	}
+	if in.Generation < 0 && in.MemberID == "" && in.InstanceID == nil {
+		return protocol.ErrUnknownMemberID.Code
+	}
+	if _, code := g.validate(in.MemberID, in.InstanceID); code != 0 {
+		return code
+	}
+	if in.Generation != g.generation {
+		return protocol.ErrIllegalGeneration.Code
+	}
+	if g.state == completingRebalance {
+		// The member knows this generation, but has no assignment yet.
+		return protocol.ErrRebalanceInProgress.Code
+	}
+	return 0
+}
+
+func (g *group) setOffset(key offsetKey, c committed) {
+	partitions := g.offsets[key.topic]
+	if partitions == nil {
+		partitions = map[int32]committed{}
+		g.offsets[key.topic] = partitions
+	}
+	partitions[key.partition] = c
+}
+
+func (g *group) dropOffset(key offsetKey) {
+	partitions := g.offsets[key.topic]
+	delete(partitions, key.partition)
+	if len(partitions) == 0 {
+		delete(g.offsets, key.topic)
+	}
+}
+
+// offsetKeys lists all committed offsets, in order.
+func (g *group) offsetKeys() []offsetKey {
+	var keys []offsetKey
+	for topic, partitions := range g.offsets {
+		for partition := range partitions {
+			keys = append(keys, offsetKey{topic, partition})
+		}
+	}
+	slices.SortFunc(keys, func(a, b offsetKey) int {
+		return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
+	})
+	return keys
+}
+
+// FetchTopic asks for the offsets of partitions of one topic.
+type FetchTopic struct {
+	Topic      string
+	Partitions []int32
+}
+
+// FetchedOffset is one committed offset; Offset is -1 when there is none.
+type FetchedOffset struct {
+	Topic       string
+	Partition   int32
+	Offset      int64
+	LeaderEpoch int32
+	Metadata    string
+}
+
+// fetch reads committed offsets; topics nil asks for all. g may be nil: an unknown group has none.
+func (g *group) fetch(topics []FetchTopic) []FetchedOffset {
+	var out []FetchedOffset
+	read := func(topic string, partition int32) {
+		f := FetchedOffset{Topic: topic, Partition: partition, Offset: -1, LeaderEpoch: -1}
+		if g != nil {
+			if c, found := g.offsets[topic][partition]; found {
+				f.Offset, f.LeaderEpoch, f.Metadata = c.offset, c.leaderEpoch, c.metadata
+			}
+		}
+		out = append(out, f)
+	}
+	if topics == nil {
+		if g != nil {
+			for _, key := range g.offsetKeys() {
+				read(key.topic, key.partition)
+			}
+		}
+		return out
+	}
+	for _, t := range topics {
+		for _, p := range t.Partitions {
+			read(t.Topic, p)
+		}
+	}
+	return out
+}
+
+// subscribes tells whether a member of the group reads topic. A `consumer`
+// group whose subscriptions are not known counts as reading everything.
+func (g *group) subscribes(topic string) bool {
+	if g.subscribed != nil {
+		_, is := g.subscribed[topic]
+		return is
+	}
+	return g.protocolType == "consumer"
+}
+
+// deleteOffsets is OffsetDelete: a code for the group, and one for each partition.
+func (g *group) deleteOffsets(s *step, topics []kmsg.OffsetDeleteRequestTopic) (int16, []kmsg.OffsetDeleteResponseTopic) {
+	switch g.state {
+	case dead:
+		return protocol.ErrGroupIDNotFound.Code, nil
+	case empty:
+	default:
+		if g.protocolType != "consumer" {
+			return protocol.ErrNonEmptyGroup.Code, nil
+		}
+	}
+	out := make([]kmsg.OffsetDeleteResponseTopic, 0, len(topics))
+	for _, t := range topics {
+		r := kmsg.NewOffsetDeleteResponseTopic()
+		r.Topic = t.Topic
+		inUse := g.state != empty && g.subscribes(t.Topic)
+		for _, p := range t.Partitions {
+			e := kmsg.NewOffsetDeleteResponseTopicPartition()
+			e.Partition = p.Partition
+			if inUse {
+				e.ErrorCode = protocol.ErrGroupSubscribedToTopic.Code
+			} else if _, found := g.offsets[t.Topic][p.Partition]; found {
+				g.dropOffset(offsetKey{t.Topic, p.Partition})
+				s.records = append(s.records, offsetTombstone(g.id, t.Topic, p.Partition, s.nowMs))
+			}
+			r.Partitions = append(r.Partitions, e)
+		}
+		out = append(out, r)
+	}
+	return 0, out
+}
+
+// dropTopic forgets the offsets of a deleted topic.
+func (g *group) dropTopic(s *step, topic string) {
+	for _, key := range g.offsetKeys() {
+		if key.topic == topic {
+			g.dropOffset(key)
+			s.records = append(s.records, offsetTombstone(g.id, topic, key.partition, s.nowMs))
+		}
+	}
+}
+
+// expireOffsets applies offsets.retention.minutes and reports how many offsets
+// went. An Empty group that has none left is deleted with it.
+func (g *group) expireOffsets(s *step, retentionMs int64) int {
+	if g.state == dead {
+		return 0
+	}
+	expired := 0
+	for _, key := range g.offsetKeys() {
+		c := g.offsets[key.topic][key.partition]
+		if !g.expired(key.topic, c, s.nowMs, retentionMs) {
+			continue
+		}
+		g.dropOffset(key)
+		s.records = append(s.records, offsetTombstone(g.id, key.topic, key.partition, s.nowMs))
+		expired++
+	}
+	if g.state == empty && len(g.offsets) == 0 && len(g.pending) == 0 {
+		g.bury(s)
+	}
+	return expired
+}
+
+// expired is Kafka's rule (KIP-211): retention counts from when the group
+// became Empty (or from a later commit: an admin's reset of a long Empty group
+// must not vanish at the next check); from the commit in a group that never had members, and for
+// topics that a Stable `consumer` group no longer reads.
+func (g *group) expired(topic string, c committed, nowMs, retentionMs int64) bool {
+	since := c.commitMs
+	switch {
+	case g.protocolType == "":
+	case g.state == empty:
+		if g.stateSinceMs >= 0 {
+			since = max(g.stateSinceMs, c.commitMs)
+		}
+	case g.state == stable && g.protocolType == "consumer" && g.subscribed != nil && !g.subscribes(topic):
+	default:
+		return false
+	}
+	if c.expireMs >= 0 {
+		return nowMs >= c.expireMs
+	}
+	return nowMs-since >= retentionMs
+}

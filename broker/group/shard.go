@@ -1,0 +1,372 @@
+package group
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"fluxmq/broker/protocol"
+	"fluxmq/broker/record"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const (
+	queueLength = 1024      // commands that wait for a shard
+	drainLength = 256       // commands whose records share one batch
+	batchBytes  = 512 << 10 // records of a batch are written when they reach this size
+)
+
+// command is one request to a shard: run in its goroutine, or refuse from
+// there when the shard has failed.
+type command struct {
+	run    func(s *shard)
+	refuse func(code int16)
+}
+
+// outgoing is an answer that leaves when the shard's records are written, and,
+// if durable, when they are on stable storage.
+type outgoing struct {
+	deliver func(code int16) // 0: as decided; else the request failed with code
+	durable bool
+}
+
+// shard owns the groups of one partition of __consumer_offsets. All fields
+// but the channels belong to its goroutine (loop).
+type shard struct {
+	index  int32
+	config *settings
+	log    Log
+
+	queue  chan command
+	loaded chan struct{} // closed when the partition was replayed, or could not be
+	stop   chan struct{} // closed by Coordinator.Close
+	done   chan struct{} // closed when loop has returned
+
+	groups     map[string]*group
+	timers     *timers
+	nextExpiry time.Time // of the next look for expired offsets
+	timer      Timer
+	armed      time.Time // when timer fires, zero while it is not set
+
+	nextTicket ticket
+	held       map[ticket]func(reply, bool)
+
+	records     []record.Record // of the commands since the last flush
+	recordBytes int
+	outbox      []outgoing
+	end         int64 // log end after our last append, 0 before the first
+	// failure is set when the log cannot be read or written; the shard then
+	// only refuses.
+	failure error
+}
+
+func newShard(index int32, c *settings, l Log) *shard {
+	return &shard{
+		index: index, config: c, log: l,
+		queue:  make(chan command, queueLength),
+		loaded: make(chan struct{}),
+		stop:   make(chan struct{}),
+		done:   make(chan struct{}),
+		groups: map[string]*group{},
+		timers: newTimers(),
+		held:   map[ticket]func(reply, bool){},
+	}
+}
+
+// loop replays the partition, then serves commands and timers until stop closes.
+func (s *shard) loop() {
+	defer close(s.done)
+	s.timer = s.config.newTimer(time.Hour)
+	defer s.timer.Stop()
+	s.load()
+	close(s.loaded)
+	for {
+		s.arm()
+		select {
+		case c := <-s.queue:
+			s.serve(c)
+			s.drain()
+		case <-s.timer.Chan():
+			s.armed = time.Time{}
+		case <-s.stop:
+			return
+		}
+		s.fire()
+		s.flush()
+	}
+}
+
+// drain serves commands that wait already, so that their records share a batch.
+func (s *shard) drain() {
+	for range drainLength {
+		if s.recordBytes >= batchBytes {
+			return
+		}
+		select {
+		case c := <-s.queue:
+			s.serve(c)
+		default:
+			return
+		}
+	}
+}
+
+func (s *shard) serve(c command) {
+	if s.failure != nil {
+		c.refuse(protocol.ErrNotCoordinator.Code)
+		return
+	}
+	c.run(s)
+}
+
+// load brings the groups back from the log.
+func (s *shard) load() {
+	began := s.config.now()
+	s.nextExpiry = began.Add(s.config.retentionCheck)
+	records, skipped := 0, 0
+	err := s.log.Replay(func(r record.Record) error {
+		records++
+		if err := s.replay(r.Key, r.Value); err != nil {
+			skipped++
+			if !errors.Is(err, errUnknownRecord) || skipped == 1 {
+				s.config.logger.Warn("skipped a record of the group coordinator's log",
+					"partition", s.index, "offset", r.Offset, "error", err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.fail("load", err)
+		return
+	}
+	for id, g := range s.groups {
+		if g.unused() {
+			delete(s.groups, id)
+			continue
+		}
+		s.do(g, g.resume)
+	}
+	if records > 0 {
+		s.config.logger.Info("loaded groups", "partition", s.index, "groups", len(s.groups),
+			"records", records, "skipped", skipped, "duration_ms", s.config.now().Sub(began).Milliseconds())
+	}
+}
+
+// replay applies one stored record.
+func (s *shard) replay(key, value []byte) error {
+	r, err := decodeRecord(key, value)
+	if err != nil {
+		return err
+	}
+	g := s.groups[r.group]
+	switch {
+	case r.offset != nil && r.commit != nil:
+		s.groupOf(r.group).setOffset(*r.offset, *r.commit)
+	case r.offset != nil:
+		if g != nil {
+			g.dropOffset(*r.offset)
+		}
+	case r.metadata != nil:
+		s.groupOf(r.group).restore(r.metadata)
+	case g != nil:
+		// A group's tombstone follows those of its offsets; one that has
+		// offsets still lost only its generation.
+		fresh := newGroup(g.id, g.limits, -1)
+		fresh.offsets = g.offsets
+		s.groups[r.group] = fresh
+	}
+	return nil
+}
+
+// groupOf returns the group, made Empty if it is not there.
+func (s *shard) groupOf(id string) *group {
+	g := s.groups[id]
+	if g == nil {
+		g = newGroup(id, &s.config.limits, s.config.now().UnixMilli())
+		s.groups[id] = g
+	}
+	return g
+}
+
+// hold keeps a request until the machine answers it.
+func (s *shard) hold(answer func(r reply, durable bool)) ticket {
+	s.nextTicket++
+	s.held[s.nextTicket] = answer
+	return s.nextTicket
+}
+
+// do feeds one input to a group and carries out what it wants. It reports
+// whether records were made, that is, whether an answer must wait for them.
+func (s *shard) do(g *group, input func(*step)) (wrote bool) {
+	now := s.config.now()
+	st := step{nowMs: now.UnixMilli()}
+	input(&st)
+	for _, r := range st.records {
+		s.recordBytes += len(r.Key) + len(r.Value)
+	}
+	s.records = append(s.records, st.records...)
+	for _, c := range st.timers {
+		s.timers.apply(g.id, now, c)
+	}
+	for _, r := range st.replies {
+		answer := s.held[r.to]
+		delete(s.held, r.to)
+		// An assignment is shown only when it would survive a crash.
+		answer(r, len(st.records) > 0 || r.sync != nil && r.sync.ErrorCode == 0)
+	}
+	if st.rebalances > 0 {
+		s.config.rebalances.Add(int64(st.rebalances))
+		s.config.logger.Info("group began a generation", "group", g.id, "generation", g.generation,
+			"state", g.state.String(), "members", len(g.members), "leader", g.leader, "protocol", g.protocol)
+	}
+	if g.state == dead || g.unused() {
+		delete(s.groups, g.id)
+		s.timers.forget(g.id)
+	}
+	return len(st.records) > 0
+}
+
+// fire handles all timers that are due.
+func (s *shard) fire() {
+	now := s.config.now()
+	for {
+		due, is := s.timers.due(now)
+		if !is {
+			break
+		}
+		if g := s.groups[due.group]; g != nil {
+			s.do(g, func(st *step) { g.expire(st, due.key) })
+		}
+	}
+	if now.Before(s.nextExpiry) || s.failure != nil {
+		return
+	}
+	s.nextExpiry = now.Add(s.config.retentionCheck)
+	for _, g := range s.groups {
+		s.do(g, func(st *step) { s.config.expired.Add(int64(g.expireOffsets(st, s.config.retentionMs))) })
+		if s.recordBytes >= batchBytes {
+			s.flush()
+		}
+	}
+}
+
+// arm sets the timer to the earliest deadline, if it would fire later than that.
+func (s *shard) arm() {
+	next := s.nextExpiry
+	if t, any := s.timers.next(); any && t.Before(next) {
+		next = t
+	}
+	if !s.armed.IsZero() && !s.armed.After(next) {
+		return // fires early at worst, and is armed again then
+	}
+	s.armed = next
+	s.timer.Reset(max(next.Sub(s.config.now()), 0))
+}
+
+// flush writes the records of the commands since the last one as one batch,
+// then lets their answers go.
+func (s *shard) flush() {
+	if len(s.records) > 0 && s.failure == nil {
+		if err := s.write(); err != nil {
+			s.fail("append", err)
+		}
+	}
+	out := s.outbox
+	s.outbox = nil
+	if len(out) == 0 {
+		return
+	}
+	code := int16(0)
+	if s.failure != nil {
+		code = protocol.ErrNotCoordinator.Code
+	}
+	var wait []outgoing
+	for _, o := range out {
+		if code == 0 && o.durable && s.end > 0 && s.log.MustWait() {
+			wait = append(wait, o)
+			continue
+		}
+		o.deliver(code)
+	}
+	if len(wait) == 0 {
+		return
+	}
+	s.log.WhenDurable(s.end, func(err error) {
+		code := int16(0)
+		if err != nil {
+			code = protocol.ErrNotCoordinator.Code
+		}
+		for _, o := range wait {
+			o.deliver(code)
+		}
+	})
+}
+
+func (s *shard) write() error {
+	batch, err := record.Builder{ProducerID: -1}.Build(s.records)
+	s.records, s.recordBytes = nil, 0
+	if err != nil {
+		return err
+	}
+	end, err := s.log.Append(batch)
+	if err != nil {
+		return err
+	}
+	s.end = end
+	return nil
+}
+
+// fail gives the shard up: what was promised to the log's readers cannot be
+// kept any more. Every request, held or to come, is refused.
+func (s *shard) fail(what string, err error) {
+	s.failure = err
+	s.config.logger.Error("group coordinator gave a partition up", "partition", s.index, "operation", what, "error", err)
+	for t, answer := range s.held {
+		delete(s.held, t)
+		answer(reply{to: t}, false)
+	}
+	s.groups = map[string]*group{}
+	s.timers = newTimers()
+	s.records, s.recordBytes = nil, 0
+}
+
+// snapshot copies what metrics and the admin view show.
+func (s *shard) snapshot() []Snapshot {
+	list := make([]Snapshot, 0, len(s.groups))
+	for _, g := range s.groups {
+		list = append(list, Snapshot{
+			Group: g.id, State: g.state.String(), ProtocolType: g.protocolType,
+			Generation: g.generation, Members: len(g.members), Offsets: g.fetch(nil),
+		})
+	}
+	return list
+}
+
+// list is ListGroups for this shard.
+func (s *shard) list(wanted func(state string) bool) []kmsg.ListGroupsResponseGroup {
+	var list []kmsg.ListGroupsResponseGroup
+	for _, g := range s.groups {
+		if !wanted(g.state.String()) {
+			continue
+		}
+		e := kmsg.NewListGroupsResponseGroup()
+		e.Group, e.ProtocolType, e.GroupState, e.GroupType = g.id, g.protocolType, g.state.String(), classicType
+		list = append(list, e)
+	}
+	return list
+}
+
+// settings are the coordinator's, shared by its shards; read-only but for the counters.
+type settings struct {
+	limits
+	metadataMax    int
+	retentionMs    int64
+	retentionCheck time.Duration
+	answerTimeout  time.Duration
+	now            func() time.Time
+	newTimer       func(time.Duration) Timer
+	newID          func() string
+	logger         *slog.Logger
+	counters
+}

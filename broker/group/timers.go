@@ -1,0 +1,102 @@
+package group
+
+import (
+	"container/heap"
+	"time"
+)
+
+// groupTimer is one running timer of a shard.
+type groupTimer struct {
+	group    string
+	key      timerKey
+	deadline time.Time
+	index    int // in the heap
+}
+
+// timers is the heap of a shard's running timers, earliest first. It is owned
+// by the shard's goroutine.
+type timers struct {
+	heap  timerHeap
+	named map[string]map[timerKey]*groupTimer // by group
+}
+
+func newTimers() *timers { return &timers{named: map[string]map[timerKey]*groupTimer{}} }
+
+// apply sets, moves or cancels.
+func (t *timers) apply(group string, now time.Time, c timerChange) {
+	running := t.named[group][c.key]
+	if c.afterMs < 0 {
+		if running != nil {
+			t.drop(running)
+		}
+		return
+	}
+	deadline := now.Add(time.Duration(c.afterMs) * time.Millisecond)
+	if running != nil {
+		running.deadline = deadline
+		heap.Fix(&t.heap, running.index)
+		return
+	}
+	if t.named[group] == nil {
+		t.named[group] = map[timerKey]*groupTimer{}
+	}
+	running = &groupTimer{group: group, key: c.key, deadline: deadline}
+	t.named[group][c.key] = running
+	heap.Push(&t.heap, running)
+}
+
+func (t *timers) drop(r *groupTimer) {
+	heap.Remove(&t.heap, r.index)
+	delete(t.named[r.group], r.key)
+	if len(t.named[r.group]) == 0 {
+		delete(t.named, r.group)
+	}
+}
+
+// forget cancels all timers of a group.
+func (t *timers) forget(group string) {
+	for _, r := range t.named[group] {
+		t.drop(r)
+	}
+}
+
+// next returns the earliest deadline, if any timer runs.
+func (t *timers) next() (time.Time, bool) {
+	if len(t.heap) == 0 {
+		return time.Time{}, false
+	}
+	return t.heap[0].deadline, true
+}
+
+// due takes out one timer that is due at now.
+func (t *timers) due(now time.Time) (*groupTimer, bool) {
+	if len(t.heap) == 0 || t.heap[0].deadline.After(now) {
+		return nil, false
+	}
+	r := t.heap[0]
+	t.drop(r)
+	return r, true
+}
+
+type timerHeap []*groupTimer
+
+func (h timerHeap) Len() int           { return len(h) }
+func (h timerHeap) Less(i, j int) bool { return h[i].deadline.Before(h[j].deadline) }
+func (h timerHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *timerHeap) Push(x any) {
+	r := x.(*groupTimer)
+	r.index = len(*h)
+	*h = append(*h, r)
+}
+
+func (h *timerHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return last
+}

@@ -1,0 +1,83 @@
+package handler
+
+import (
+	"context"
+	"strconv"
+
+	"fluxmq/broker/cluster"
+	"fluxmq/broker/group"
+	"fluxmq/broker/protocol"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Types of coordinator keys.
+const (
+	coordinatorGroup       = 0
+	coordinatorTransaction = 1
+)
+
+// handleFindCoordinator answers with this node for groups, making
+// __consumer_offsets first. Transactions are not built: their key type gets
+// UNSUPPORTED_VERSION, which clients do not retry (COORDINATOR_NOT_AVAILABLE,
+// the other candidate, they retry until their own time is up).
+func handleFindCoordinator(h *Handler, ctx context.Context, r *Request, in kmsg.Request) Answer {
+	q := in.(*kmsg.FindCoordinatorRequest)
+	keys := q.CoordinatorKeys
+	if r.Version < 4 {
+		keys = []string{q.CoordinatorKey}
+	}
+	found := h.coordinator(r, q.CoordinatorType)
+	response := kmsg.NewPtrFindCoordinatorResponse()
+	response.ErrorCode, response.ErrorMessage = found.ErrorCode, found.ErrorMessage
+	response.NodeID, response.Host, response.Port = found.NodeID, found.Host, found.Port
+	for _, key := range keys {
+		c := found
+		c.Key = key
+		response.Coordinators = append(response.Coordinators, c)
+	}
+	return Answer{Response: response}
+}
+
+// coordinator is the same for every key of a type: there is one node.
+func (h *Handler) coordinator(r *Request, keyType int8) kmsg.FindCoordinatorResponseCoordinator {
+	refuse := func(err *protocol.Error, message string) kmsg.FindCoordinatorResponseCoordinator {
+		c := kmsg.NewFindCoordinatorResponseCoordinator()
+		c.NodeID, c.Port, c.ErrorCode, c.ErrorMessage = -1, -1, err.Code, &message
+		return c
+	}
+	switch {
+	case keyType == coordinatorTransaction:
+		return refuse(protocol.ErrUnsupportedVersion, "This broker does not support transactions.")
+	case keyType != coordinatorGroup:
+		return refuse(protocol.ErrInvalidRequest, "Coordinator key type "+strconv.Itoa(int(keyType))+" is not supported.")
+	case !h.Groups.Enabled():
+		return refuse(protocol.ErrCoordinatorNotAvailable, "Consumer groups are turned off on this broker (fluxmq.groups.enable).")
+	}
+	if err := h.ensureOffsetsTopic(); err != nil {
+		return refuse(protocol.ErrCoordinatorNotAvailable, "Cannot create "+group.OffsetsTopic+": "+err.Error())
+	}
+	c := kmsg.NewFindCoordinatorResponseCoordinator()
+	c.NodeID = h.Config.NodeID
+	if r.Listener < len(h.Config.AdvertisedListeners) {
+		l := h.Config.AdvertisedListeners[r.Listener]
+		c.Host, c.Port = l.Host, int32(l.Port)
+	}
+	return c
+}
+
+// ensureOffsetsTopic makes __consumer_offsets as Kafka would, if it is not there.
+func (h *Handler) ensureOffsetsTopic() error {
+	if h.Metadata.Image().Topics[group.OffsetsTopic] != nil {
+		return nil
+	}
+	_, err := h.Metadata.EnsureTopic(cluster.NewTopic{
+		Name: group.OffsetsTopic, Partitions: h.Config.OffsetsTopicPartitions, Replicas: -1, Internal: true,
+		Configs: map[string]string{
+			"cleanup.policy":   "compact",
+			"segment.bytes":    strconv.Itoa(int(h.Config.OffsetsTopicSegmentBytes)),
+			"compression.type": "producer",
+		},
+	})
+	return err
+}

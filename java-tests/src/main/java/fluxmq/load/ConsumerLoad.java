@@ -1,0 +1,115 @@
+package fluxmq.load;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+
+/**
+ * One consumer with its assigned partitions. It reads a range once ({@link #readRange}) or follows the end of the log
+ * ({@link #follow}). One thread, but for {@link #wakeup}.
+ */
+final class ConsumerLoad implements AutoCloseable {
+    private static final Duration POLL = Duration.ofMillis(100);
+
+    private final KafkaConsumer<byte[], byte[]> consumer;
+    private final String topic;
+    private final List<Integer> partitions;
+
+    /** What happens with a record; receivedUnixNs is when the poll that brought it returned. */
+    interface Sink {
+        void record(ConsumerRecord<byte[], byte[]> record, long receivedUnixNs);
+    }
+
+    ConsumerLoad(Map<String, Object> properties, String topic, List<Integer> partitions) {
+        this.consumer = new KafkaConsumer<>(properties);
+        this.topic = topic;
+        this.partitions = partitions;
+    }
+
+    List<Integer> partitions() {
+        return partitions;
+    }
+
+    /**
+     * Reads the partitions from their start to their end offsets (indexed by partition), every record once, in order.
+     * TimeoutException at the deadline (System.nanoTime), with the place of a partition that was not read to its end.
+     */
+    void readRange(long[] from, long[] to, Sink sink, long deadlineNanoTime) throws TimeoutException {
+        Set<TopicPartition> open = new HashSet<>();
+        for (int p : partitions) {
+            if (from[p] < to[p]) {
+                open.add(new TopicPartition(topic, p));
+            }
+        }
+        consumer.assign(open);
+        open.forEach(partition -> consumer.seek(partition, from[partition.partition()]));
+        while (!open.isEmpty()) {
+            ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
+            long received = Clock.unixNanos();
+            for (TopicPartition partition : records.partitions()) {
+                long end = to[partition.partition()];
+                for (ConsumerRecord<byte[], byte[]> record : records.records(partition)) {
+                    if (record.offset() < end) {
+                        sink.record(record, received);
+                    }
+                }
+            }
+            List<TopicPartition> ended = new ArrayList<>();
+            for (TopicPartition partition : records.isEmpty() ? open : records.partitions()) {
+                if (open.contains(partition) && consumer.position(partition) >= to[partition.partition()]) {
+                    ended.add(partition);
+                }
+            }
+            if (!ended.isEmpty()) {
+                open.removeAll(ended);
+                consumer.pause(ended);
+            }
+            if (!open.isEmpty() && System.nanoTime() >= deadlineNanoTime) {
+                TopicPartition first = open.iterator().next();
+                throw new TimeoutException("partition " + first.partition() + " was read to offset " + consumer.position(first) + " of "
+                        + to[first.partition()] + " when the time was over");
+            }
+        }
+    }
+
+    /** Follows the partitions from the given offsets until stop says so, asked after every poll. */
+    void follow(long[] from, Sink sink, BooleanSupplier stop) {
+        List<TopicPartition> all = partitions.stream().map(p -> new TopicPartition(topic, p)).toList();
+        consumer.assign(all);
+        all.forEach(partition -> consumer.seek(partition, from[partition.partition()]));
+        while (!stop.getAsBoolean()) {
+            ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
+            long received = Clock.unixNanos();
+            for (TopicPartition partition : records.partitions()) {
+                for (ConsumerRecord<byte[], byte[]> record : records.records(partition)) {
+                    sink.record(record, received);
+                }
+            }
+        }
+    }
+
+    /** True when every partition has been read up to the given offsets. */
+    boolean reached(long[] to) {
+        for (int p : partitions) {
+            if (consumer.position(new TopicPartition(topic, p)) < to[p]) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Closes the client without waiting for the broker. */
+    @Override
+    public void close() {
+        consumer.close(org.apache.kafka.clients.consumer.CloseOptions.timeout(Duration.ZERO));
+    }
+}

@@ -59,7 +59,8 @@ type ForgottenTopic struct {
 }
 
 // Decode reads a Fetch request body into f, overwriting all of it and reusing
-// its slices. The error is ErrMalformed, unwrapped; f is then not to be used.
+// its slices. The error is ErrMalformed, unwrapped; f is then not to be used. More
+// than about a million topics and partitions are malformed too.
 //
 //	int32 replica id (≤v14) · int32 max wait · int32 min bytes · int32 max bytes · int8 isolation
 //	int32 session id, epoch (v7+)
@@ -127,6 +128,9 @@ func (f *FetchRequest) readTopics(r *reader, flexible bool) {
 		// one: their values are complete and no longer change.
 		t.Partitions = f.partitions[first:len(f.partitions):len(f.partitions)]
 		f.Topics = append(f.Topics, t)
+		if len(f.Topics)+len(f.partitions) > maxElements {
+			r.fail()
+		}
 	}
 }
 

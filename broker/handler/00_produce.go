@@ -1,0 +1,417 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fluxmq/broker/partition"
+	"fluxmq/broker/protocol"
+	"fluxmq/broker/record"
+)
+
+// produceCall is one Produce request being answered. It is pooled: in steady
+// state a produce allocates nothing.
+type produceCall struct {
+	pool    *sync.Pool
+	request protocol.ProduceRequest
+	// results has one entry per partition, in the request's order.
+	results []protocol.ProducePartitionResponse
+	writer  protocol.ProduceResponseWriter
+	durable []durableWait // what must be on stable storage before the reply leaves
+
+	// Of a call that waits, which outlives its frame:
+	version       int16
+	correlationID int32
+	timeout       time.Duration
+	topics        []producedTopic
+	names         []byte // behind topics
+	// left counts durable entries without an outcome, plus one until wait
+	// reads them. Who brings it to 0 owns the call.
+	left  atomic.Int32
+	done  chan struct{} // capacity 1: signalled when left falls to 1
+	timer *time.Timer
+	wait  func(ctx context.Context, out *Response) // method values, made once
+	ready func() bool
+}
+
+// producedTopic is a topic of a waiting call.
+type producedTopic struct {
+	name       int // end in names
+	id         partition.TopicID
+	partitions int
+}
+
+// durableWait is one partition that a call waits for.
+type durableWait struct {
+	call      *produceCall
+	partition *partition.Partition
+	result    int // index in results
+	end       int64
+	state     atomic.Int32 // durablePending, durableDone or durableFailed
+	err       error        // written before state becomes durableFailed
+	report    func(error)  // method value, made once
+}
+
+const (
+	durablePending = iota
+	durableDone
+	durableFailed
+)
+
+// newProduceCall takes a call from the pool.
+func (h *Handler) newProduceCall() *produceCall {
+	if c, _ := h.produceCalls.Get().(*produceCall); c != nil {
+		return c
+	}
+	c := &produceCall{pool: &h.produceCalls, done: make(chan struct{}, 1)}
+	c.wait, c.ready = c.waitDurable, c.isReady
+	return c
+}
+
+// produce answers a Produce request (API key 0). Versions below 3 carry record
+// formats that Kafka 4 removed; they are advertised for old librdkafka's sake
+// only (KAFKA-18659) and close the connection, as in Kafka.
+func (h *Handler) produce(r *Request, out *Response) {
+	if r.Version < protocol.ProduceMinServed || !protocol.Supported(r.Key, r.Version) {
+		out.Close = fmt.Errorf("%w: Produce version %d is not served", protocol.ErrUnsupportedVersion, r.Version)
+		return
+	}
+	c := h.newProduceCall()
+	if err := c.request.Decode(r.Version, r.Body); err != nil {
+		c.free()
+		out.Close = err
+		return
+	}
+	h.appendAll(c)
+	switch {
+	case c.request.Acks == 0:
+		// There is no reply to carry an error: Kafka closes the connection,
+		// and the client asks for metadata again.
+		out.Close = c.firstError()
+		c.free()
+	case len(c.durable) > 0:
+		c.keep(r)
+		out.Wait, out.Ready = c.wait, c.ready
+		c.watch()
+	default:
+		out.Bytes = c.encode(out.Bytes, r)
+		c.free()
+	}
+}
+
+// appendAll writes every partition's batch and fills results and durable.
+func (h *Handler) appendAll(c *produceCall) {
+	refused := refuseProduce(&c.request)
+	for t := c.request.Topics(); t.Next(); {
+		for t.NextPartition() {
+			c.results = append(c.results, protocol.ProducePartitionResponse{
+				Partition: t.Partition(), BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1,
+			})
+			result := &c.results[len(c.results)-1]
+			err := refused
+			if err == nil {
+				err = h.appendOne(c, &t, result)
+			}
+			if err != nil {
+				failProduced(result, err)
+				h.Stats.FailedProduce.Add(1)
+			}
+		}
+	}
+}
+
+// failProduced turns a partition's result into an error; what is wrapped
+// around Kafka's error is told to the client.
+func failProduced(result *protocol.ProducePartitionResponse, err error) {
+	*result = protocol.ProducePartitionResponse{
+		Partition: result.Partition, ErrorCode: protocol.CodeOf(err), BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1,
+	}
+	if _, bare := err.(*protocol.Error); !bare {
+		result.ErrorMessage = err.Error()
+	}
+}
+
+// refuseProduce is what is wrong with a request as a whole.
+func refuseProduce(p *protocol.ProduceRequest) error {
+	switch {
+	case p.Acks < -1 || p.Acks > 1:
+		return protocol.ErrInvalidRequiredAcks
+	case p.TransactionalID != nil:
+		// Transactions are not built: no transaction of this id can be open.
+		return protocol.ErrInvalidTxnState
+	}
+	return nil
+}
+
+// appendOne writes the current partition's batch.
+func (h *Handler) appendOne(c *produceCall, t *protocol.ProduceTopics, result *protocol.ProducePartitionResponse) error {
+	p, err := h.findProduced(t)
+	if err != nil {
+		return err
+	}
+	records := t.Records()
+	if err := checkProduced(c.request.Version, records); err != nil {
+		return err
+	}
+	appended, err := p.Append(records, partition.AppendOptions{Acks: c.request.Acks, CurrentLeaderEpoch: -1})
+	if err != nil {
+		return err
+	}
+	result.BaseOffset = appended.BaseOffset
+	result.LogAppendTimeMs = appended.LogAppendTime
+	result.LogStartOffset = appended.LogStartOffset
+	h.Stats.RecordsIn.Add(int64(appended.Records))
+	h.Stats.BytesIn.Add(int64(len(records)))
+	if c.request.Acks != 0 && p.MustWait(c.request.Acks) {
+		c.addDurable(p, len(c.results)-1, appended.LastOffset+1)
+	}
+	return nil
+}
+
+// findProduced finds the current partition, by name or id.
+func (h *Handler) findProduced(t *protocol.ProduceTopics) (*partition.Partition, error) {
+	if t.ByID() {
+		p, name := h.Partitions.FindByID(t.TopicID(), t.Partition())
+		switch {
+		case p == nil && name == "":
+			return nil, protocol.ErrUnknownTopicID
+		case p == nil:
+			return nil, protocol.ErrUnknownTopicOrPartition
+		case isInternal([]byte(name)):
+			return nil, protocol.ErrInvalidTopicException
+		}
+		return p, nil
+	}
+	if isInternal(t.Topic()) {
+		return nil, protocol.ErrInvalidTopicException
+	}
+	p := h.Partitions.Find(t.Topic(), t.Partition())
+	if p == nil {
+		return nil, protocol.ErrUnknownTopicOrPartition
+	}
+	return p, nil
+}
+
+// isInternal tells whether a topic is the broker's own: clients may read it,
+// not write it.
+func isInternal(topic []byte) bool {
+	return string(topic) == "__consumer_offsets" || string(topic) == "__transaction_state"
+}
+
+// Offsets in a record batch that checkProduced reads before the batch is
+// known to be whole.
+const (
+	batchOverhead = 12 // base offset and batch length
+	magicOffset   = 16
+)
+
+// The fixed refusals of checkProduced.
+var (
+	errNoBatch     = fmt.Errorf("%w: a Produce request must have exactly one record batch per partition, got none", protocol.ErrInvalidRecord)
+	errManyBatches = fmt.Errorf("%w: a Produce request must have exactly one record batch per partition, got more", protocol.ErrInvalidRecord)
+	errMagic       = fmt.Errorf("%w: record batches must have magic 2", protocol.ErrInvalidRecord)
+	errZstdVersion = fmt.Errorf("%w: zstd needs Produce version 7", protocol.ErrUnsupportedCompressionType)
+)
+
+// checkProduced checks what Kafka checks of a request's records before the
+// log sees them (ProduceRequest.validateRecords): exactly one batch of magic 2.
+// The batch itself is validated by the partition.
+func checkProduced(version int16, records []byte) error {
+	if len(records) == 0 {
+		return errNoBatch
+	}
+	if len(records) < record.HeaderSize {
+		return protocol.ErrCorruptMessage
+	}
+	if records[magicOffset] != 2 {
+		return errMagic
+	}
+	b := record.Batch(records)
+	if declared := int64(batchLength(records)) + batchOverhead; declared < int64(len(records)) && declared >= record.HeaderSize {
+		return errManyBatches
+	} else if declared != int64(len(records)) {
+		return protocol.ErrCorruptMessage
+	}
+	if version < 7 && b.Codec() == zstd {
+		return errZstdVersion
+	}
+	if b.IsTransactional() {
+		// CVE-2018-17196: the bit without a transactional id in the request.
+		return protocol.ErrTransactionalIDAuthorizationFailed
+	}
+	return nil
+}
+
+// zstd is its id in a batch's attributes.
+const zstd = record.Codec(4)
+
+// batchLength reads the length at byte 8, which counts what follows it.
+func batchLength(b []byte) int32 {
+	return int32(uint32(b[8])<<24 | uint32(b[9])<<16 | uint32(b[10])<<8 | uint32(b[11]))
+}
+
+// firstError is the error of the first partition that failed, or nil.
+func (c *produceCall) firstError() error {
+	i := 0
+	for t := c.request.Topics(); t.Next(); {
+		for t.NextPartition() {
+			if code := c.results[i].ErrorCode; code != 0 {
+				return fmt.Errorf("%w: error code %d for partition %d of %q", errUnanswerable, code, t.Partition(), t.Topic())
+			}
+			i++
+		}
+	}
+	return nil
+}
+
+// errUnanswerable closes a connection whose acks=0 request failed.
+var errUnanswerable = errors.New("a Produce request with acks=0 failed")
+
+// encode appends the response to a call that has its frame still.
+func (c *produceCall) encode(dst []byte, r *Request) []byte {
+	c.writer.Begin(dst, r.Version, r.CorrelationID, c.request.TopicCount)
+	i := 0
+	for t := c.request.Topics(); t.Next(); {
+		c.writer.Topic(t.Topic(), t.TopicID(), t.PartitionCount())
+		for t.NextPartition() {
+			c.writer.Partition(&c.results[i])
+			i++
+		}
+	}
+	return c.writer.End(0)
+}
+
+// addDurable notes that the reply waits for a partition.
+func (c *produceCall) addDurable(p *partition.Partition, result int, end int64) {
+	if len(c.durable) == cap(c.durable) {
+		// Entries are pointed to by their report: they must not move, so a call
+		// that grows starts anew with the entries it has (none is watched yet).
+		grown := make([]durableWait, len(c.durable), max(4, 2*cap(c.durable)))
+		for i := range c.durable {
+			old := &c.durable[i]
+			grown[i].set(c, old.partition, old.result, old.end)
+		}
+		c.durable = grown
+	}
+	c.durable = c.durable[:len(c.durable)+1]
+	c.durable[len(c.durable)-1].set(c, p, result, end)
+}
+
+func (d *durableWait) set(c *produceCall, p *partition.Partition, result int, end int64) {
+	d.call, d.partition, d.result, d.end, d.err = c, p, result, end, nil
+	d.state.Store(durablePending)
+	if d.report == nil {
+		d.report = d.outcome
+	}
+}
+
+// keep copies what the reply needs out of the frame.
+func (c *produceCall) keep(r *Request) {
+	c.version, c.correlationID = r.Version, r.CorrelationID
+	c.timeout = time.Duration(max(c.request.TimeoutMs, 0)) * time.Millisecond
+	for t := c.request.Topics(); t.Next(); {
+		c.names = append(c.names, t.Topic()...)
+		c.topics = append(c.topics, producedTopic{name: len(c.names), id: t.TopicID(), partitions: t.PartitionCount()})
+	}
+}
+
+// watch asks every partition to report when its part is durable.
+func (c *produceCall) watch() {
+	c.left.Store(int32(len(c.durable)) + 1)
+	for i := range c.durable {
+		d := &c.durable[i]
+		d.partition.WhenDurable(d.end, d.report)
+	}
+}
+
+// outcome is called once per entry, by the partition; it must not block.
+func (d *durableWait) outcome(err error) {
+	if err != nil {
+		d.err = err
+		d.state.Store(durableFailed)
+	} else {
+		d.state.Store(durableDone)
+	}
+	c := d.call
+	switch c.left.Add(-1) {
+	case 1:
+		select {
+		case c.done <- struct{}{}:
+		default: // full already, which wakes the waiter as well
+		}
+	case 0:
+		c.free() // the reply left without this partition: it timed out
+	}
+}
+
+// isReady tells whether waitDurable would return at once.
+func (c *produceCall) isReady() bool { return c.left.Load() == 1 }
+
+// waitDurable waits until every partition reported or the request's timeout
+// has passed, and writes the reply. It does not end with ctx: what was written
+// will be durable soon, and a stopping broker still tells so.
+func (c *produceCall) waitDurable(_ context.Context, out *Response) {
+	if c.left.Load() > 1 {
+		if c.timer == nil {
+			c.timer = time.NewTimer(c.timeout)
+		} else {
+			c.timer.Reset(c.timeout)
+		}
+		c.awaitReports()
+		c.timer.Stop()
+	}
+	for i := range c.durable {
+		d := &c.durable[i]
+		switch d.state.Load() {
+		case durablePending:
+			failProduced(&c.results[d.result], protocol.ErrRequestTimedOut)
+		case durableFailed:
+			failProduced(&c.results[d.result], d.err)
+		}
+	}
+	out.Bytes = c.encodeKept(out.Bytes)
+	if c.left.Add(-1) == 0 {
+		c.free()
+	}
+}
+
+// awaitReports returns when every partition reported or the timer fired. A
+// signal may be left from the call's last use, so it only says: look again.
+func (c *produceCall) awaitReports() {
+	for c.left.Load() > 1 {
+		select {
+		case <-c.done:
+		case <-c.timer.C:
+			return
+		}
+	}
+}
+
+// encodeKept appends the response to a call whose frame is gone.
+func (c *produceCall) encodeKept(dst []byte) []byte {
+	c.writer.Begin(dst, c.version, c.correlationID, len(c.topics))
+	name, i := 0, 0
+	for _, t := range c.topics {
+		c.writer.Topic(c.names[name:t.name], t.id, t.partitions)
+		name = t.name
+		for range t.partitions {
+			c.writer.Partition(&c.results[i])
+			i++
+		}
+	}
+	return c.writer.End(0)
+}
+
+// free gives the call back to the pool. Nothing may use it any more.
+func (c *produceCall) free() {
+	c.request = protocol.ProduceRequest{}
+	for i := range c.durable {
+		c.durable[i].partition, c.durable[i].err = nil, nil
+	}
+	c.results, c.durable, c.topics, c.names = c.results[:0], c.durable[:0], c.topics[:0], c.names[:0]
+	c.pool.Put(c)
+}

@@ -1,0 +1,458 @@
+package handler
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"fluxmq/broker/partition"
+	"fluxmq/broker/protocol"
+)
+
+// fetchCall is one Fetch request being answered. It is pooled.
+type fetchCall struct {
+	h       *Handler
+	request protocol.FetchRequest
+	writer  protocol.FetchResponseWriter
+	// items are the partitions to read, in order; with a session those of the
+	// session, else those of the request.
+	items []fetchItem
+
+	session   *fetchSession // nil without one
+	full      bool          // every partition is in the response
+	sessionID int32         // of the response
+
+	correlationID int32
+	size          int64 // bytes of records found
+	answerNow     bool  // an error or a diverging epoch does not wait
+	waiter        *partition.Waiter
+	timer         *time.Timer
+	wait          func(ctx context.Context, out *Response) // method value, made once
+}
+
+// fetchItem is one partition of a call.
+type fetchItem struct {
+	// name aliases the frame until detach; id names the topic from v13 on.
+	name     []byte
+	id       partition.TopicID
+	request  protocol.FetchPartition
+	found    *partition.Partition
+	result   partition.ReadResult
+	response protocol.FetchPartitionResponse
+	tracked  *sessionPartition
+	included bool
+}
+
+// newFetchCall takes a call from the pool.
+func (h *Handler) newFetchCall() *fetchCall {
+	if c, _ := h.fetchCalls.Get().(*fetchCall); c != nil {
+		return c
+	}
+	c := &fetchCall{h: h}
+	c.wait = c.waitForRecords
+	return c
+}
+
+// fetch answers a Fetch request (API key 1): at once when enough is there,
+// when something is wrong or when the client does not want to wait; else when
+// enough has arrived or the time is over.
+func (h *Handler) fetch(r *Request, out *Response) {
+	if !protocol.Supported(r.Key, r.Version) {
+		out.Close = fmt.Errorf("%w: Fetch version %d is not served", protocol.ErrUnsupportedVersion, r.Version)
+		return
+	}
+	c := h.newFetchCall()
+	c.correlationID = r.CorrelationID
+	if err := c.request.Decode(r.Version, r.Body); err != nil {
+		c.free()
+		out.Close = err
+		return
+	}
+	if err := c.openSession(); err != nil {
+		c.refuse(out, err)
+		c.free()
+		return
+	}
+	c.collect()
+	c.readAll()
+	if c.satisfied() {
+		c.respond(out)
+		c.free()
+		return
+	}
+	c.detach()
+	out.Wait = c.wait
+}
+
+// openSession finds, makes or ends the request's fetch session (KIP-227).
+func (c *fetchCall) openSession() error {
+	f, sessions := &c.request, c.h.sessions
+	c.full = true
+	switch {
+	case f.SessionEpoch == finalEpoch || f.SessionEpoch == initialEpoch:
+		if f.SessionID != 0 {
+			sessions.remove(f.SessionID)
+		}
+		if f.SessionEpoch == initialEpoch && f.Version >= 7 && len(f.Topics) > 0 {
+			c.session = sessions.create(f)
+		}
+	default:
+		s := sessions.get(f.SessionID)
+		if s == nil {
+			return protocol.ErrFetchSessionIDNotFound
+		}
+		alive, err := sessions.advance(s, f)
+		if err != nil {
+			return err
+		}
+		if alive {
+			c.session, c.full = s, false
+		}
+	}
+	if c.session != nil {
+		c.sessionID = c.session.id
+	}
+	return nil
+}
+
+// refuse answers with the session's error and no partition. Before v7 there
+// is no such field, nor a session.
+func (c *fetchCall) refuse(out *Response, err error) {
+	c.writer.Begin(out.Bytes, c.request.Version, c.correlationID, 0, protocol.CodeOf(err), 0, 0)
+	bytes, _, err := c.writer.End()
+	if err != nil {
+		out.Close = err
+		return
+	}
+	out.Bytes = bytes
+}
+
+// collect lists the partitions to read.
+func (c *fetchCall) collect() {
+	if s := c.session; s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, p := range s.order {
+			c.items = append(c.items, fetchItem{name: p.name, id: p.key.id, request: p.request, tracked: p})
+			c.find(&c.items[len(c.items)-1])
+		}
+		return
+	}
+	for i := range c.request.Topics {
+		t := &c.request.Topics[i]
+		for _, request := range t.Partitions {
+			c.items = append(c.items, fetchItem{name: t.Name, id: t.ID, request: request})
+			c.find(&c.items[len(c.items)-1])
+		}
+	}
+}
+
+// find looks the item's partition up; where there is none its response is
+// the error, found stays nil.
+func (c *fetchCall) find(item *fetchItem) {
+	err := error(nil)
+	switch {
+	case c.request.ReplicaID >= 0:
+		// Followers are brokers; a client that claims to be one is refused (CVE-2018-1288).
+		err = protocol.ErrTopicAuthorizationFailed
+	case c.request.Version >= 13:
+		name := ""
+		item.found, name = c.h.Partitions.FindByID(item.id, item.request.Partition)
+		if item.found == nil {
+			if err = protocol.ErrUnknownTopicID; name != "" {
+				err = protocol.ErrUnknownTopicOrPartition
+			}
+		}
+	default:
+		if item.found = c.h.Partitions.Find(item.name, item.request.Partition); item.found == nil {
+			err = protocol.ErrUnknownTopicOrPartition
+		}
+	}
+	if item.found == nil {
+		item.fail(err)
+	}
+}
+
+// fail makes an error of the item's response.
+func (item *fetchItem) fail(err error) {
+	item.response = protocol.FetchPartitionResponse{
+		Partition: item.request.Partition, ErrorCode: protocol.CodeOf(err),
+		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, PreferredReadReplica: -1,
+	}
+}
+
+// readAll reads every partition, up to the request's and the broker's
+// limits. The first batch of the first partition that has one is returned
+// whatever its size, so that a client can always go on (KIP-74).
+func (c *fetchCall) readAll() {
+	c.size, c.answerNow = 0, false
+	left := int64(min(c.request.MaxBytes, c.h.Config.FetchMaxBytes))
+	for i := range c.items {
+		item := &c.items[i]
+		if item.found == nil {
+			c.answerNow = true
+			continue
+		}
+		result, err := item.found.Read(partition.ReadOptions{
+			Offset:             item.request.FetchOffset,
+			MaxBytes:           int(max(0, min(int64(item.request.MaxBytes), left))),
+			MinOneBatch:        c.size == 0,
+			ReadCommitted:      c.request.IsolationLevel == 1,
+			CurrentLeaderEpoch: item.request.CurrentLeaderEpoch,
+			LastFetchedEpoch:   item.request.LastFetchedEpoch,
+		})
+		if err != nil {
+			item.fail(err)
+			c.h.Stats.FailedFetch.Add(1)
+			c.answerNow = true
+			continue
+		}
+		item.take(result, c.request.IsolationLevel == 1)
+		c.size += item.response.RecordsSize
+		left -= item.response.RecordsSize
+		c.answerNow = c.answerNow || item.response.HasDivergingEpoch
+	}
+}
+
+// take makes the item's response from a read.
+func (item *fetchItem) take(result partition.ReadResult, committed bool) {
+	item.result = result
+	size := result.Size
+	if result.File == nil {
+		size = int64(len(result.Bytes))
+	}
+	item.response = protocol.FetchPartitionResponse{
+		Partition:            item.request.Partition,
+		HighWatermark:        result.Offsets.HighWatermark,
+		LastStableOffset:     result.Offsets.LastStable,
+		LogStartOffset:       result.Offsets.LogStart,
+		PreferredReadReplica: -1,
+		RecordsSize:          size,
+		DivergingEpoch:       result.DivergingEpoch,
+		DivergingEndOffset:   result.DivergingEndOffset,
+		HasDivergingEpoch:    result.DivergingEpoch >= 0,
+	}
+	if committed {
+		item.response.Aborted = make([]protocol.AbortedTransaction, len(result.Aborted))
+		for i, a := range result.Aborted {
+			item.response.Aborted[i] = protocol.AbortedTransaction(a)
+		}
+	}
+}
+
+// satisfied tells whether the call is answered with what was read.
+func (c *fetchCall) satisfied() bool {
+	return c.answerNow || len(c.items) == 0 || c.request.MaxWaitMs <= 0 || c.size >= int64(c.request.MinBytes)
+}
+
+// detach copies what aliases the frame. Only calls without errors wait, so
+// every partition was found and knows its topic's name.
+func (c *fetchCall) detach() {
+	if c.session != nil {
+		return
+	}
+	for i := range c.items {
+		if i > 0 && c.items[i].found.Topic() == string(c.items[i-1].name) {
+			c.items[i].name = c.items[i-1].name
+			continue
+		}
+		c.items[i].name = []byte(c.items[i].found.Topic())
+	}
+}
+
+// release gives back what the reads hold.
+func (c *fetchCall) release() {
+	for i := range c.items {
+		item := &c.items[i]
+		if item.result.Release != nil {
+			item.result.Release()
+		}
+		item.result = partition.ReadResult{}
+	}
+}
+
+// waitForRecords is the long poll: it sleeps until a partition's readable end
+// moves, reads again, and answers when there is enough, when the time is over
+// or when ctx ends.
+func (c *fetchCall) waitForRecords(ctx context.Context, out *Response) {
+	if c.waiter == nil {
+		c.waiter = partition.NewWaiter()
+	}
+	if c.timer == nil {
+		c.timer = time.NewTimer(time.Duration(c.request.MaxWaitMs) * time.Millisecond)
+	} else {
+		c.timer.Reset(time.Duration(c.request.MaxWaitMs) * time.Millisecond)
+	}
+	for i := range c.items {
+		c.items[i].found.Watch(c.waiter)
+	}
+	// What was appended between the first look and Watch woke nobody.
+	if c.moved() {
+		c.readAgain()
+	}
+	for over := false; !over && !c.satisfied(); {
+		select {
+		case <-c.waiter.C:
+		case <-c.timer.C:
+			over = true
+		case <-ctx.Done():
+			over = true
+		}
+		c.readAgain()
+	}
+	c.timer.Stop()
+	for i := range c.items {
+		c.items[i].found.Forget(c.waiter)
+	}
+	select {
+	case <-c.waiter.C: // of an append after the last look; the next call must not see it
+	default:
+	}
+	c.respond(out)
+	c.free()
+}
+
+// moved tells whether a partition's readable end is no longer what was read.
+func (c *fetchCall) moved() bool {
+	for i := range c.items {
+		now, read := c.items[i].found.Offsets(), c.items[i].result.Offsets
+		if now.HighWatermark != read.HighWatermark || now.LastStable != read.LastStable || now.LogStart != read.LogStart {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *fetchCall) readAgain() {
+	c.release()
+	c.readAll()
+}
+
+// respond writes the response and hands the ranges over to it.
+func (c *fetchCall) respond(out *Response) {
+	c.include()
+	start, ranges := len(out.Bytes), len(out.Ranges)
+	c.writer.Begin(out.Bytes, c.request.Version, c.correlationID, 0, 0, c.sessionID, c.countTopics())
+	for i := 0; i < len(c.items); i++ {
+		item := &c.items[i]
+		if !item.included {
+			continue
+		}
+		if n := c.topicRun(i); n > 0 {
+			c.writer.Topic(item.name, item.id, n)
+		}
+		c.writer.Partition(&item.response)
+		if item.response.RecordsSize > 0 {
+			out.Ranges = append(out.Ranges, Range{
+				File: item.result.File, Position: item.result.Position, Size: item.result.Size,
+				Memory: item.result.Bytes, Release: item.result.Release,
+			})
+			item.result.Release = nil
+		}
+	}
+	bytes, cuts, err := c.writer.End()
+	if err != nil {
+		out.Close = err
+		return
+	}
+	out.Bytes = bytes
+	for i, cut := range cuts {
+		out.Ranges[ranges+i].At = start + cut.Position
+	}
+	c.h.Stats.BytesOut.Add(c.size)
+}
+
+// include decides what is in the response: everything in a full one, what
+// changed in an incremental one. What had records moves to the end of the
+// session's order.
+func (c *fetchCall) include() {
+	s := c.session
+	if s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	}
+	rotate := false
+	for i := range c.items {
+		item := &c.items[i]
+		item.included = true
+		if item.tracked != nil {
+			item.included = item.tracked.tell(&item.response) || c.full
+			rotate = rotate || item.response.RecordsSize > 0
+		}
+	}
+	if !rotate || c.full || len(s.order) != len(c.items) {
+		return
+	}
+	// The order is the one read, unless another request changed it meanwhile.
+	order := s.order[:0:0]
+	for pass := range 2 {
+		for i := range c.items {
+			if had := c.items[i].response.RecordsSize > 0; had == (pass == 1) {
+				order = append(order, c.items[i].tracked)
+			}
+		}
+	}
+	for i := range order {
+		if s.known[order[i].key] != order[i] {
+			return
+		}
+	}
+	s.order = order
+}
+
+// sameTopic tells whether two items are of one topic.
+func (c *fetchCall) sameTopic(a, b *fetchItem) bool {
+	if c.request.Version >= 13 {
+		return a.id == b.id
+	}
+	return string(a.name) == string(b.name)
+}
+
+// countTopics counts the runs of included items of one topic.
+func (c *fetchCall) countTopics() int {
+	n := 0
+	var last *fetchItem
+	for i := range c.items {
+		item := &c.items[i]
+		if item.included {
+			if last == nil || !c.sameTopic(last, item) {
+				n++
+			}
+			last = item
+		}
+	}
+	return n
+}
+
+// topicRun counts the included items of the topic that starts at item i, or
+// is 0 when i goes on with a topic.
+func (c *fetchCall) topicRun(i int) int {
+	for before := i - 1; before >= 0; before-- {
+		if c.items[before].included {
+			if c.sameTopic(&c.items[before], &c.items[i]) {
+				return 0
+			}
+			break
+		}
+	}
+	n := 0
+	for j := i; j < len(c.items); j++ {
+		if !c.items[j].included {
+			continue
+		}
+		if !c.sameTopic(&c.items[i], &c.items[j]) {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// free releases what is still held and gives the call back to the pool.
+func (c *fetchCall) free() {
+	c.release()
+	clear(c.items)
+	c.items = c.items[:0]
+	c.session, c.sessionID = nil, 0
+	c.h.fetchCalls.Put(c)
+}

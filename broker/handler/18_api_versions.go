@@ -1,0 +1,73 @@
+package handler
+
+import (
+	"fmt"
+	"regexp"
+
+	"fluxmq/broker/protocol"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// apiVersions holds the bodies of the ApiVersions response, encoded once.
+// Features are not listed: none that clients switch on (transaction.version,
+// group.version, …) is real here.
+type apiVersions struct {
+	byVersion [][]byte // the answer to each version
+	unknown   []byte   // version 0 with UNSUPPORTED_VERSION, to any other
+	malformed [][]byte // INVALID_REQUEST by version
+}
+
+func newAPIVersions(apis []protocol.API) apiVersions {
+	response := kmsg.NewPtrApiVersionsResponse()
+	response.FinalizedFeaturesEpoch = -1
+	for _, api := range apis {
+		key := kmsg.NewApiVersionsResponseApiKey()
+		key.ApiKey, key.MinVersion, key.MaxVersion = api.Key, api.MinVersion, api.MaxVersion
+		response.ApiKeys = append(response.ApiKeys, key)
+	}
+	var a apiVersions
+	for version := int16(0); protocol.Supported(protocol.KeyApiVersions, version); version++ {
+		response.Version = version
+		a.byVersion = append(a.byVersion, response.AppendTo(nil))
+		malformed := kmsg.NewPtrApiVersionsResponse()
+		malformed.Version, malformed.ErrorCode = version, protocol.ErrInvalidRequest.Code
+		malformed.FinalizedFeaturesEpoch = -1
+		a.malformed = append(a.malformed, malformed.AppendTo(nil))
+	}
+	// KIP-511: the client reads which versions of ApiVersions there are and asks again.
+	unknown := kmsg.NewPtrApiVersionsResponse()
+	unknown.ErrorCode = protocol.ErrUnsupportedVersion.Code
+	for _, key := range response.ApiKeys {
+		if key.ApiKey == protocol.KeyApiVersions {
+			unknown.ApiKeys = append(unknown.ApiKeys, key)
+		}
+	}
+	a.unknown = unknown.AppendTo(nil)
+	return a
+}
+
+// software is what Kafka accepts as a client's software name and version.
+var software = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)
+
+// apiVersions answers an ApiVersions request (API key 18), the only one whose
+// unknown versions get an answer.
+func (h *Handler) apiVersions(r *Request, out *Response) {
+	body := h.apis.unknown
+	if int(r.Version) < len(h.apis.byVersion) {
+		in, err := protocol.DecodeRequest(r.Key, r.Version, r.Body)
+		if err != nil {
+			out.Close = fmt.Errorf("ApiVersions: %w", err)
+			return
+		}
+		request := in.(*kmsg.ApiVersionsRequest)
+		body = h.apis.byVersion[r.Version]
+		if r.Version >= 3 && !(software.MatchString(request.ClientSoftwareName) && software.MatchString(request.ClientSoftwareVersion)) {
+			body = h.apis.malformed[r.Version]
+		}
+	}
+	start := out.begin()
+	out.Bytes = protocol.AppendResponseHeader(out.Bytes, r.Key, r.Version, r.CorrelationID)
+	out.Bytes = append(out.Bytes, body...)
+	out.end(start, 0)
+}

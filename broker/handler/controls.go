@@ -1,0 +1,23 @@
+package handler
+
+import "fluxmq/broker/protocol"
+
+// controls maps API keys to control-plane handlers. Every API that
+// protocol.APIs lists is here, but for the three that Serve names (a test
+// compares the two).
+var controls = [protocol.MaxKey + 1]control{
+	protocol.KeyListOffsets:          handleListOffsets,
+	protocol.KeyOffsetCommit:         handleOffsetCommit,
+	protocol.KeyOffsetFetch:          handleOffsetFetch,
+	protocol.KeyFindCoordinator:      handleFindCoordinator,
+	protocol.KeyJoinGroup:            handleJoinGroup,
+	protocol.KeyHeartbeat:            handleHeartbeat,
+	protocol.KeyLeaveGroup:           handleLeaveGroup,
+	protocol.KeySyncGroup:            handleSyncGroup,
+	protocol.KeyDescribeGroups:       handleDescribeGroups,
+	protocol.KeyListGroups:           handleListGroups,
+	protocol.KeyInitProducerID:       handleInitProducerID,
+	protocol.KeyOffsetForLeaderEpoch: handleOffsetForLeaderEpoch,
+	protocol.KeyDeleteGroups:         handleDeleteGroups,
+	protocol.KeyOffsetDelete:         handleOffsetDelete,
+}

@@ -1,0 +1,128 @@
+package handler
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+
+	"fluxmq/broker/cluster"
+	"fluxmq/broker/config"
+	"fluxmq/broker/group"
+	"fluxmq/broker/partition"
+	"fluxmq/broker/protocol"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Handler holds what handlers need; read-only after node filled it and
+// called Prepare. Safe for concurrent use.
+type Handler struct {
+	Config     *config.Node
+	Metadata   *cluster.Metadata
+	Partitions *partition.Set
+	Groups     *group.Coordinator
+
+	Stats Stats
+
+	sessions     *sessionCache
+	apis         apiVersions
+	produceCalls sync.Pool // *produceCall
+	fetchCalls   sync.Pool // *fetchCall
+}
+
+// Prepare makes what the handler derives from its fields. Call it once,
+// before the first Serve.
+func (h *Handler) Prepare() {
+	h.sessions = newSessionCache(h.Config.FetchSessionSlots)
+	h.apis = newAPIVersions(protocol.APIs())
+}
+
+// Request is one request frame with its header read. Body and
+// Header.ClientID alias the frame, which is reused when Serve returns; a
+// control-plane handler gets a Request of its own whose fields stay.
+type Request struct {
+	protocol.Header
+	Body []byte
+	// Peer is the client's host as Kafka shows it ("/127.0.0.1").
+	Peer string
+	// Listener is the listener's index in Config.Listeners (for advertised addresses).
+	Listener int
+}
+
+// Answer is what a control-plane handler returns: a response now, or one that
+// Wait gives later. Wait runs on the connection's second goroutine; it
+// returns when done or when ctx ends (client gone, broker stopping), and no
+// later request of the connection is served before.
+type Answer struct {
+	Response kmsg.Response
+	Wait     func(ctx context.Context) kmsg.Response
+	// Err closes the connection (what cannot be answered).
+	Err error
+}
+
+// control is the shape of every control-plane handler. in has its version
+// set and does not alias the frame.
+type control func(h *Handler, ctx context.Context, r *Request, in kmsg.Request) Answer
+
+// Serve answers one request, appending to out. It may be called for several
+// requests of a connection one after another, each before the Wait of the
+// former ran, but not concurrently for one connection.
+//
+// A request of an API or version that is not served ends the connection, as
+// in Kafka: no response would be readable for sure. ApiVersions alone answers
+// a version that it does not know (KIP-511).
+func (h *Handler) Serve(ctx context.Context, r *Request, out *Response) {
+	h.Stats.Requests[r.Key].Add(1)
+	switch r.Key {
+	case protocol.KeyProduce:
+		h.produce(r, out)
+		return
+	case protocol.KeyFetch:
+		h.fetch(r, out)
+		return
+	case protocol.KeyApiVersions:
+		h.apiVersions(r, out)
+		return
+	}
+	h.serveControl(ctx, r, out)
+}
+
+// serveControl decodes, calls and encodes one control-plane request.
+func (h *Handler) serveControl(ctx context.Context, r *Request, out *Response) {
+	handle := controls[r.Key]
+	if handle == nil {
+		out.Close = fmt.Errorf("%w: API key %d version %d is not served", protocol.ErrUnsupportedVersion, r.Key, r.Version)
+		return
+	}
+	in, err := protocol.DecodeRequest(r.Key, r.Version, r.Body)
+	if err != nil {
+		out.Close = err
+		return
+	}
+	own := *r // the frame and r are reused when Serve returns, an Answer's Wait may run later
+	own.ClientID, own.Body = bytes.Clone(r.ClientID), nil
+	answer := handle(h, ctx, &own, in)
+	switch {
+	case answer.Err != nil:
+		out.Close = answer.Err
+	case answer.Wait != nil:
+		out.Serial = true
+		out.Wait = func(ctx context.Context, out *Response) {
+			response := answer.Wait(ctx)
+			if response == nil {
+				out.Close = context.Cause(ctx)
+				return
+			}
+			out.Bytes = encode(out.Bytes, &own, response)
+		}
+	default:
+		out.Bytes = encode(out.Bytes, &own, answer.Response)
+	}
+}
+
+// encode appends a response frame; the response takes the request's version.
+func encode(dst []byte, r *Request, response kmsg.Response) []byte {
+	response.SetVersion(r.Version)
+	return protocol.AppendResponse(dst, r.CorrelationID, response)
+}

@@ -1,0 +1,189 @@
+package cluster
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"fluxmq/broker/config"
+	"fluxmq/broker/protocol"
+)
+
+// Operation is what an incremental alteration does to one key, with the
+// numbers of IncrementalAlterConfigs.
+type Operation int8
+
+// The operations. Append and Subtract are for lists.
+const (
+	OpSet Operation = iota
+	OpDelete
+	OpAppend
+	OpSubtract
+)
+
+func (o Operation) String() string {
+	if o < OpSet || o > OpSubtract {
+		return fmt.Sprintf("operation %d", int8(o))
+	}
+	return [...]string{"SET", "DELETE", "APPEND", "SUBTRACT"}[o]
+}
+
+// ConfigChange is one key of an alteration. Value is nil only with OpDelete.
+type ConfigChange struct {
+	Op    Operation
+	Name  string
+	Value *string
+}
+
+// ConfigResource is what an alteration is about: a topic, or the broker
+// settings of this node or (EveryNode) of all.
+type ConfigResource struct {
+	Topic     string // "" for broker settings
+	EveryNode bool
+}
+
+// alterConfigs decides an alteration of a resource's settings. With replace,
+// the changes (all OpSet) are all that is set afterwards. An alteration that
+// leaves everything as it was makes no change.
+func alterConfigs(image *Image, resource ConfigResource, changes []ConfigChange, replace bool) ([]Change, error) {
+	r, err := findResource(image, resource)
+	if err != nil {
+		return nil, err
+	}
+	after := map[string]string{}
+	if !replace {
+		after = maps.Clone(r.values)
+		if after == nil {
+			after = map[string]string{}
+		}
+	}
+	seen := map[string]bool{}
+	for n := range changes {
+		c := &changes[n]
+		if seen[c.Name] {
+			return nil, fmt.Errorf("%w: the key %q is given twice", protocol.ErrInvalidRequest, c.Name)
+		}
+		seen[c.Name] = true
+		if err := r.alter(after, c); err != nil {
+			return nil, err
+		}
+	}
+	if maps.Equal(after, r.values) {
+		return nil, nil
+	}
+	if err := r.check(after); err != nil {
+		return nil, invalidConfig(err)
+	}
+	r.change.Configs = after
+	return []Change{r.change}, nil
+}
+
+// configTarget is a resource found: its values now and how to judge new ones.
+type configTarget struct {
+	scope   config.Scope
+	values  map[string]string
+	change  Change
+	current func(name string) string // the value in force, for lists without one of their own
+	check   func(after map[string]string) error
+}
+
+func findResource(image *Image, resource ConfigResource) (*configTarget, error) {
+	if resource.Topic == "" {
+		return brokerTarget(image, resource.EveryNode), nil
+	}
+	t := image.Topics[resource.Topic]
+	if t == nil {
+		return nil, unknownTopic(resource.Topic)
+	}
+	return &configTarget{
+		scope: config.TopicScope, values: t.Overrides,
+		change:  Change{Kind: topicConfigsAltered, Topic: t.Name, ID: encodeID(t.ID)},
+		current: func(name string) string { return inForce(config.DescribeTopic(image.Settings, nil), name) },
+		check: func(after map[string]string) error {
+			_, err := config.ParseTopic(image.Settings, after)
+			return err
+		},
+	}, nil
+}
+
+func brokerTarget(image *Image, everyNode bool) *configTarget {
+	target := &configTarget{
+		scope: config.Broker, values: image.NodeConfigs,
+		change:  Change{Kind: brokerConfigsAltered, EveryNode: everyNode},
+		current: func(name string) string { return inForce(config.DescribeBroker(image.Settings), name) },
+	}
+	if everyNode {
+		target.values = image.ClusterConfigs
+	}
+	target.check = func(after map[string]string) error {
+		all, this := image.ClusterConfigs, after
+		if everyNode {
+			all, this = after, image.NodeConfigs
+		}
+		_, err := image.apply([]Change{{Kind: brokerConfigsAltered, EveryNode: true, Configs: all}, {Kind: brokerConfigsAltered, Configs: this}}, nil)
+		return err
+	}
+	return target
+}
+
+func inForce(entries []config.Entry, name string) string {
+	for _, e := range entries {
+		if e.Setting.Name == name && e.Value != nil {
+			return *e.Value
+		}
+	}
+	return ""
+}
+
+// alter applies one change to values.
+func (r *configTarget) alter(values map[string]string, c *ConfigChange) error {
+	if c.Op != OpDelete && c.Value == nil {
+		return fmt.Errorf("%w: %s of %q needs a value", protocol.ErrInvalidRequest, c.Op, c.Name)
+	}
+	switch c.Op {
+	case OpDelete:
+		delete(values, c.Name)
+		return nil
+	case OpSet:
+		values[c.Name] = *c.Value
+	case OpAppend, OpSubtract:
+		s := config.Find(r.scope, c.Name)
+		if s == nil || s.Type != config.List {
+			return fmt.Errorf("%w: %s of %q: its type is not a list", protocol.ErrInvalidConfig, c.Op, c.Name)
+		}
+		now, ok := values[c.Name]
+		if !ok {
+			now = r.current(c.Name)
+		}
+		values[c.Name] = alterList(now, *c.Value, c.Op)
+	default:
+		return fmt.Errorf("%w: %s of %q is not known", protocol.ErrInvalidRequest, c.Op, c.Name)
+	}
+	if r.scope == config.TopicScope {
+		return checked(config.CheckTopic(c.Name, values[c.Name]))
+	}
+	return checked(config.CheckDynamic(c.Name, values[c.Name]))
+}
+
+func checked(err error) error {
+	if err == nil {
+		return nil
+	}
+	return invalidConfig(err)
+}
+
+// alterList adds parts to a list or takes them out, keeping the order.
+func alterList(now, parts string, op Operation) string {
+	list := config.SplitList(now)
+	for _, part := range config.SplitList(parts) {
+		at := slices.Index(list, part)
+		switch {
+		case op == OpAppend && at < 0:
+			list = append(list, part)
+		case op == OpSubtract && at >= 0:
+			list = slices.Delete(list, at, at+1)
+		}
+	}
+	return strings.Join(list, ",")
+}

@@ -1,0 +1,229 @@
+package cluster
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"fluxmq/broker/config"
+)
+
+// Image is the cluster at one moment. It is immutable; readers hold it as
+// long as they like, and may compare pointers of topics and their configs
+// between two images: an unchanged one is the same pointer.
+type Image struct {
+	ClusterID string
+	// Node is this node. Its Host and Port are the first advertised listener's;
+	// replies name the one that the request came in on.
+	Node   Broker
+	Topics map[string]*Topic // by name
+	ByID   map[[16]byte]*Topic
+	// NodeConfigs are the dynamic settings of this broker, ClusterConfigs those
+	// of every broker; the former win.
+	NodeConfigs, ClusterConfigs map[string]string
+	// Settings are the broker's with the dynamic ones on top.
+	Settings *config.Node
+	// LeaderEpochBase rises by one on every unclean start.
+	LeaderEpochBase int32
+	// NextProducerID is where the next block of producer ids begins.
+	NextProducerID int64
+
+	// collisions maps a name with '.' as '_' to the topic of that name, for
+	// names that hold either: metric names cannot tell the two apart.
+	collisions map[string]string
+}
+
+// Broker is one node and where it is reached.
+type Broker struct {
+	NodeID int32
+	Host   string
+	Port   int32
+	Rack   string
+}
+
+// Topic in the image; immutable.
+type Topic struct {
+	Name       string
+	ID         [16]byte
+	Partitions int32
+	Internal   bool
+	// Overrides are the topic's own settings, Config all of them, typed.
+	Overrides map[string]string
+	Config    *config.Topic
+}
+
+// draft is an image being made. Its maps are its own until it is published.
+type draft struct {
+	*Image
+	// deleted collects the ids of topics that the changes deleted.
+	deleted map[[16]byte]bool
+}
+
+// apply returns the image after the changes. The image it is called on stays
+// as it is. An error means that a change does not fit the image: a damaged
+// log, or a bug.
+func (i *Image) apply(changes []Change, deleted map[[16]byte]bool) (*Image, error) {
+	after := *i
+	after.Topics, after.ByID, after.collisions = maps.Clone(i.Topics), maps.Clone(i.ByID), maps.Clone(i.collisions)
+	d := draft{&after, deleted}
+	reparse := false
+	for n := range changes {
+		if err := d.change(&changes[n]); err != nil {
+			return nil, fmt.Errorf("change %d (%s): %w", n, changes[n].Kind, err)
+		}
+		reparse = reparse || changes[n].Kind == brokerConfigsAltered
+	}
+	if reparse {
+		if err := d.resettle(); err != nil {
+			return nil, err
+		}
+	}
+	return &after, nil
+}
+
+func (d draft) change(c *Change) error {
+	switch c.Kind {
+	case clusterFormed:
+		if d.ClusterID != "" {
+			return fmt.Errorf("the cluster already is %s", d.ClusterID)
+		}
+		d.ClusterID = c.ClusterID
+	case nodeStarted:
+		d.LeaderEpochBase = c.LeaderEpochBase
+	case producerIDsReserved:
+		d.NextProducerID = c.NextProducerID
+	case brokerConfigsAltered:
+		if c.EveryNode {
+			d.ClusterConfigs = c.Configs
+		} else {
+			d.NodeConfigs = c.Configs
+		}
+	case topicCreated:
+		return d.createTopic(c)
+	case topicDeleted, partitionsAdded, topicConfigsAltered:
+		return d.changeTopic(c)
+	default:
+		return fmt.Errorf("%w %q: a newer broker wrote it", ErrUnknownChange, c.Kind)
+	}
+	return nil
+}
+
+func (d draft) createTopic(c *Change) error {
+	id, err := c.topicID()
+	if err != nil {
+		return err
+	}
+	if d.Topics[c.Topic] != nil || d.ByID[id] != nil {
+		return fmt.Errorf("topic %s exists", c.Topic)
+	}
+	if c.Partitions < 1 {
+		return fmt.Errorf("topic %s has %d partitions", c.Topic, c.Partitions)
+	}
+	t := &Topic{Name: c.Topic, ID: id, Partitions: c.Partitions, Internal: c.Internal, Overrides: c.Configs}
+	if t.Config, err = config.ParseTopic(d.Settings, t.Overrides); err != nil {
+		return fmt.Errorf("topic %s: %w", c.Topic, err)
+	}
+	d.put(t)
+	if key, ok := collisionKey(t.Name); ok {
+		d.collisions[key] = t.Name
+	}
+	return nil
+}
+
+func (d draft) changeTopic(c *Change) error {
+	id, err := c.topicID()
+	if err != nil {
+		return err
+	}
+	before := d.ByID[id]
+	if before == nil {
+		return fmt.Errorf("topic %s (%s) does not exist", c.Topic, c.ID)
+	}
+	t := *before
+	switch c.Kind {
+	case topicDeleted:
+		delete(d.Topics, t.Name)
+		delete(d.ByID, t.ID)
+		if key, ok := collisionKey(t.Name); ok {
+			delete(d.collisions, key)
+		}
+		if d.deleted != nil {
+			d.deleted[t.ID] = true
+		}
+		return nil
+	case partitionsAdded:
+		if c.Partitions <= t.Partitions {
+			return fmt.Errorf("topic %s has %d partitions, %d is no increase", t.Name, t.Partitions, c.Partitions)
+		}
+		t.Partitions = c.Partitions
+	case topicConfigsAltered:
+		t.Overrides = c.Configs
+		if t.Config, err = parseOrKeep(d.Settings, &t); err != nil {
+			return err
+		}
+	}
+	d.put(&t)
+	return nil
+}
+
+// resettle follows altered broker settings into every topic.
+func (d draft) resettle() (err error) {
+	if d.Settings, err = d.Settings.WithDynamic(d.ClusterConfigs, d.NodeConfigs); err != nil {
+		return err
+	}
+	for _, before := range d.Topics {
+		t := *before
+		if t.Config, err = parseOrKeep(d.Settings, before); err != nil {
+			return err
+		}
+		if t.Config != before.Config {
+			d.put(&t)
+		}
+	}
+	return nil
+}
+
+// parseOrKeep parses a topic's settings and returns the pointer it has when nothing changed.
+func parseOrKeep(settings *config.Node, t *Topic) (*config.Topic, error) {
+	parsed, err := config.ParseTopic(settings, t.Overrides)
+	if err != nil {
+		return nil, fmt.Errorf("topic %s: %w", t.Name, err)
+	}
+	if t.Config != nil && *parsed == *t.Config {
+		return t.Config, nil
+	}
+	return parsed, nil
+}
+
+func (d draft) put(t *Topic) { d.Topics[t.Name], d.ByID[t.ID] = t, t }
+
+// collisionKey is the name as a metric shows it; ok is false when no other name can look the same.
+func collisionKey(name string) (string, bool) {
+	if !strings.ContainsAny(name, "._") {
+		return "", false
+	}
+	return strings.ReplaceAll(name, ".", "_"), true
+}
+
+// changes are the shortest list of changes that makes this image from an
+// empty one: what a rewritten log holds. Topics come in the order of their names.
+func (i *Image) changes() []Change {
+	changes := []Change{{Kind: clusterFormed, ClusterID: i.ClusterID}}
+	if i.LeaderEpochBase > 0 {
+		changes = append(changes, Change{Kind: nodeStarted, LeaderEpochBase: i.LeaderEpochBase})
+	}
+	if i.NextProducerID > 0 {
+		changes = append(changes, Change{Kind: producerIDsReserved, NextProducerID: i.NextProducerID})
+	}
+	if len(i.ClusterConfigs) > 0 {
+		changes = append(changes, Change{Kind: brokerConfigsAltered, EveryNode: true, Configs: i.ClusterConfigs})
+	}
+	if len(i.NodeConfigs) > 0 {
+		changes = append(changes, Change{Kind: brokerConfigsAltered, Configs: i.NodeConfigs})
+	}
+	for _, name := range i.Names() {
+		t := i.Topics[name]
+		changes = append(changes, Change{Kind: topicCreated, Topic: t.Name, ID: encodeID(t.ID), Partitions: t.Partitions, Internal: t.Internal, Configs: t.Overrides})
+	}
+	return changes
+}

@@ -1,0 +1,325 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fluxmq/broker/commitlog"
+	"fluxmq/broker/config"
+	"fluxmq/broker/protocol"
+)
+
+// Metadata is the live door: it keeps the image, serialises commands, writes
+// changes durably before publishing them. Safe for concurrent use.
+type Metadata struct {
+	// OnImage is called, in order, under the command lock, after a command's
+	// changes are durable and before they are published and the command
+	// returns, so that partitions exist when CreateTopics is answered. Image
+	// still gives before while it runs; it must not call commands. An error
+	// makes the command fail with KAFKA_STORAGE_ERROR; the change stays, and
+	// the next start tries it again. node sets it before the first command;
+	// what Open found is node's to bring about from Image.
+	OnImage func(before, after *Image) error
+
+	image atomic.Pointer[Image]
+	o     Options
+
+	// mu guards what follows and makes commands one after another. It is held
+	// across the log's fdatasync and OnImage.
+	mu      sync.Mutex
+	log     *metadataLog
+	failed  error // why the log takes no more; nil while it does
+	deleted map[[16]byte]bool
+	// Producer ids of the reserved block not handed out yet: [nextID, endID).
+	nextID, endID int64
+}
+
+// Options are what Open needs besides a directory.
+type Options struct {
+	// Settings are the broker's static ones. Required.
+	Settings *config.Node
+	// ClusterID is what meta.properties says, "" for a new directory. It must
+	// agree with the log's. A new cluster takes it, else Settings.ClusterID,
+	// else a fresh one.
+	ClusterID string
+	// Unclean says that the last stop was not clean: LeaderEpochBase rises.
+	Unclean bool
+	// Random gives topic and cluster ids (default: crypto/rand), Now the
+	// records' timestamps (default: time.Now).
+	Random io.Reader
+	Now    func() time.Time
+	// Log is told what a person should know (default: slog.Default).
+	Log *slog.Logger
+}
+
+// Open reads the metadata log under the log directory dir, making it for a new
+// one. Errors: ErrDamaged, ErrUnknownChange, a cluster id that does not agree,
+// topic settings that the broker's settings contradict, and I/O. Close it.
+func Open(fsys commitlog.FS, dir string, o Options) (*Metadata, error) {
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	log, changes, err := openMetadataLog(fsys, dir, o.Log)
+	if err != nil {
+		return nil, fmt.Errorf("metadata log: %w", err)
+	}
+	m := &Metadata{o: o, log: log, deleted: map[[16]byte]bool{}}
+	if err := m.start(fsys, changes); err != nil {
+		return nil, errors.Join(fmt.Errorf("metadata log: %w", err), log.file.Close())
+	}
+	return m, nil
+}
+
+// start replays changes, forms the cluster when there is none, and notes an unclean stop.
+func (m *Metadata) start(fsys commitlog.FS, changes []Change) error {
+	image, err := (&Image{
+		Node: thisBroker(m.o.Settings), Settings: m.o.Settings,
+		Topics: map[string]*Topic{}, ByID: map[[16]byte]*Topic{}, collisions: map[string]string{},
+	}).apply(changes, m.deleted)
+	if err != nil {
+		return err
+	}
+	m.image.Store(image)
+	for _, id := range []string{m.o.ClusterID, m.o.Settings.ClusterID} {
+		if id != "" && image.ClusterID != "" && id != image.ClusterID {
+			return fmt.Errorf("the data belongs to cluster %s, not %s", image.ClusterID, id)
+		}
+	}
+	if err := m.log.rewrite(fsys, image, m.o.Now().UnixMilli()); err != nil {
+		return err
+	}
+	var first []Change
+	if image.ClusterID == "" {
+		first = append(first, Change{Kind: clusterFormed, ClusterID: m.clusterID()})
+	}
+	if m.o.Unclean {
+		first = append(first, Change{Kind: nodeStarted, LeaderEpochBase: image.LeaderEpochBase + 1})
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.commit(first)
+}
+
+func thisBroker(n *config.Node) Broker {
+	b := Broker{NodeID: n.NodeID, Rack: n.Rack}
+	if len(n.AdvertisedListeners) > 0 {
+		b.Host, b.Port = n.AdvertisedListeners[0].Host, int32(n.AdvertisedListeners[0].Port)
+	}
+	return b
+}
+
+// clusterID of a new cluster.
+func (m *Metadata) clusterID() string {
+	switch {
+	case m.o.ClusterID != "":
+		return m.o.ClusterID
+	case m.o.Settings.ClusterID != "":
+		return m.o.Settings.ClusterID
+	}
+	return encodeID(m.newID())
+}
+
+// newID is a random (version 4) UUID that no shell takes for an option: its
+// text does not begin with a hyphen.
+func (m *Metadata) newID() (id [16]byte) {
+	for id == [16]byte{} || encodeID(id)[0] == '-' {
+		if _, err := io.ReadFull(m.o.Random, id[:]); err != nil {
+			panic("cluster: no randomness: " + err.Error()) // crypto/rand does not fail
+		}
+		id[6] = id[6]&0x0f | 0x40
+		id[8] = id[8]&0x3f | 0x80
+	}
+	return id
+}
+
+// Image is the cluster as it is now. Immutable; one atomic load.
+func (m *Metadata) Image() *Image { return m.image.Load() }
+
+// Deleted tells whether the metadata log knows that the topic of this id was
+// deleted: its directories may go. Of an id that was never a topic here it is false.
+func (m *Metadata) Deleted(id [16]byte) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.deleted[id]
+}
+
+// Close closes the log. Commands fail afterwards; Image goes on working.
+func (m *Metadata) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.log == nil {
+		return nil
+	}
+	err := m.log.file.Close()
+	m.log = nil
+	return err
+}
+
+// commit makes changes durable, tells node and publishes. m.mu is held.
+func (m *Metadata) commit(changes []Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	if m.log == nil {
+		return fmt.Errorf("%w: the metadata log is closed", protocol.ErrBrokerNotAvailable)
+	}
+	if m.failed != nil {
+		return m.failed
+	}
+	before := m.Image()
+	after, err := before.apply(changes, m.deleted)
+	if err != nil {
+		return fmt.Errorf("%w: %w", protocol.ErrUnknownServerError, err)
+	}
+	if err := m.log.append(changes, m.o.Now().UnixMilli()); err != nil {
+		// Final: what the file holds now is not known before the next start.
+		m.failed = fmt.Errorf("%w: metadata log: %w", protocol.ErrKafkaStorageError, err)
+		m.o.Log.Error("the metadata log failed; no topic or setting can change until the broker starts again", "error", err)
+		return m.failed
+	}
+	if m.OnImage != nil {
+		err = m.OnImage(before, after)
+	}
+	m.image.Store(after)
+	if err != nil && !errors.As(err, new(*protocol.Error)) {
+		err = fmt.Errorf("%w: %w", protocol.ErrKafkaStorageError, err)
+	}
+	return err
+}
+
+// CreateTopics answers one (topic, error) per entry, errors being
+// *protocol.Error wrapped with words. Entries are judged one by one; those
+// that can be are created together. With validateOnly nothing is created and
+// the topics are what would be.
+func (m *Metadata) CreateTopics(ts []NewTopic, validateOnly bool) ([]*Topic, []error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	changes, topics, errs := createTopics(m.Image(), ts, m.newID)
+	if validateOnly {
+		return topics, errs
+	}
+	err := m.commit(changes)
+	for n, t := range topics {
+		switch {
+		case t == nil:
+		case err != nil:
+			topics[n], errs[n] = nil, fmt.Errorf("creating topic %s: %w", t.Name, err)
+		default:
+			topics[n] = m.Image().Topics[t.Name]
+			m.caution(topics[n])
+		}
+	}
+	return topics, errs
+}
+
+// caution says what of a topic's settings is accepted but not built.
+func (m *Metadata) caution(t *Topic) {
+	if t.Internal {
+		return
+	}
+	for _, text := range config.TopicCautions(t.Overrides) {
+		m.o.Log.Warn(text, "topic", t.Name)
+	}
+}
+
+// EnsureTopic is auto-creation (Metadata requests, coordinators): the topic,
+// created if absent.
+func (m *Metadata) EnsureTopic(t NewTopic) (*Topic, error) {
+	if existing := m.Image().Topics[t.Name]; existing != nil {
+		return existing, nil
+	}
+	topics, errs := m.CreateTopics([]NewTopic{t}, false)
+	if errors.Is(errs[0], protocol.ErrTopicAlreadyExists) {
+		if existing := m.Image().Topics[t.Name]; existing != nil {
+			return existing, nil
+		}
+	}
+	return topics[0], errs[0]
+}
+
+// DeleteTopic deletes a topic by name: UNKNOWN_TOPIC_OR_PARTITION when there
+// is none, POLICY_VIOLATION for the broker's own.
+func (m *Metadata) DeleteTopic(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	changes, err := deleteTopic(m.Image().Topics[name], name)
+	if err != nil {
+		return err
+	}
+	return m.commit(changes)
+}
+
+// DeleteTopicByID deletes the topic of an id: UNKNOWN_TOPIC_ID when there is none.
+func (m *Metadata) DeleteTopicByID(id [16]byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.Image().ByID[id]
+	if t == nil {
+		return fmt.Errorf("%w: no topic has the id %s", protocol.ErrUnknownTopicID, encodeID(id))
+	}
+	changes, err := deleteTopic(t, t.Name)
+	if err != nil {
+		return err
+	}
+	return m.commit(changes)
+}
+
+// CreatePartitions grows a topic to total partitions: INVALID_PARTITIONS when
+// that is no increase.
+func (m *Metadata) CreatePartitions(topic string, total int32, validateOnly bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	changes, err := createPartitions(m.Image(), topic, total)
+	if err != nil || validateOnly {
+		return err
+	}
+	return m.commit(changes)
+}
+
+// AlterConfigs alters a resource's settings: with replace they are all that is
+// set afterwards (AlterConfigs), without it each change is made to what is set
+// (IncrementalAlterConfigs). It is done wholly or not at all. Errors:
+// UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG, INVALID_REQUEST.
+func (m *Metadata) AlterConfigs(resource ConfigResource, changes []ConfigChange, replace, validateOnly bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	decided, err := alterConfigs(m.Image(), resource, changes, replace)
+	if err != nil || validateOnly {
+		return err
+	}
+	if err := m.commit(decided); err != nil {
+		return err
+	}
+	if t := m.Image().Topics[resource.Topic]; t != nil && len(decided) > 0 {
+		m.caution(t)
+	}
+	return nil
+}
+
+// NextProducerID hands out ids from a durable block: no id is ever given
+// twice, across restarts too. Ids of a block that a stop cut short are lost.
+func (m *Metadata) NextProducerID() (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.nextID == m.endID {
+		first := m.Image().NextProducerID
+		if err := m.commit(reserveProducerIDs(m.Image())); err != nil {
+			return -1, err
+		}
+		m.nextID, m.endID = first, first+producerIDBlock
+	}
+	m.nextID++
+	return m.nextID - 1, nil
+}

@@ -1,0 +1,63 @@
+package cluster
+
+import (
+	"fmt"
+
+	"fluxmq/broker/config"
+	"fluxmq/broker/protocol"
+)
+
+// The topics that the broker keeps for itself. Clients read and list them;
+// they do not create, delete or grow them.
+const (
+	OffsetsTopic     = "__consumer_offsets"
+	transactionTopic = "__transaction_state"
+	shareTopic       = "__share_group_state"
+	metadataTopic    = "__cluster_metadata"
+)
+
+// Reserved tells whether clients may not create a topic of that name.
+func Reserved(name string) bool {
+	switch name {
+	case OffsetsTopic, transactionTopic, shareTopic, metadataTopic:
+		return true
+	}
+	return false
+}
+
+// NewOffsetsTopic is __consumer_offsets as the settings want it, for EnsureTopic.
+func NewOffsetsTopic(n *config.Node) NewTopic {
+	return NewTopic{
+		Name: OffsetsTopic, Partitions: n.OffsetsTopicPartitions, Replicas: -1, Internal: true,
+		Configs: map[string]string{
+			"cleanup.policy":   "compact",
+			"compression.type": "producer",
+			// Kafka allows smaller ones here than a topic may have.
+			"segment.bytes": fmt.Sprint(max(n.OffsetsTopicSegmentBytes, 1<<20)),
+		},
+	}
+}
+
+const maxTopicName = 249 // <name>-<partition> must be a file name of at most 255 bytes
+
+// CheckTopicName refuses with INVALID_TOPIC_EXCEPTION what Kafka refuses: an
+// empty name, "." and "..", more than 249 characters, and any other than
+// letters, digits, '.', '_' and '-'.
+func CheckTopicName(name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("%w: the topic name is empty", protocol.ErrInvalidTopicException)
+	case name == "." || name == "..":
+		return fmt.Errorf("%w: a topic cannot be named %q", protocol.ErrInvalidTopicException, name)
+	case len(name) > maxTopicName:
+		return fmt.Errorf("%w: the topic name has %d characters, more than %d", protocol.ErrInvalidTopicException, len(name), maxTopicName)
+	}
+	for n := 0; n < len(name); n++ {
+		switch c := name[n]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return fmt.Errorf("%w: topic name %q: only letters, digits, '.', '_' and '-' are allowed", protocol.ErrInvalidTopicException, name)
+		}
+	}
+	return nil
+}

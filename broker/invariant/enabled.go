@@ -1,0 +1,6 @@
+//go:build invariants || race
+
+package invariant
+
+// Enabled tells whether checks are built in.
+const Enabled = true

@@ -431,4 +431,3 @@ func codeName(code int16) string {
 	}
 	return strconv.Itoa(int(code))
 }
-

@@ -1,0 +1,280 @@
+package metrics
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Sources are read at scrape time, on the scraper's goroutine. node fills
+// them; one that is nil leaves its metrics out. They must be quick, take no
+// lock for long, and be safe to call concurrently with everything.
+type Sources struct {
+	// Partitions visits every partition hosted here.
+	Partitions func(visit func(Partition))
+	// Groups lists consumer groups with what they committed.
+	Groups func() []Group
+	// Connections counts open connections by listener name.
+	Connections func() map[string]int
+	// ActiveController tells whether this node is the active controller.
+	ActiveController func() bool
+	// Brokers counts the nodes of the cluster.
+	Brokers func() int
+	// OfflineLogDirs counts failed log directories.
+	OfflineLogDirs func() int
+	// RequestName is Kafka's name of an API key, "" when it has none.
+	RequestName func(key int16) string
+
+	// Version, Commit and GoVersion name the build; LogFlush and
+	// LogValidation are the settings of these names; Started is when the
+	// broker began to serve. Zero values are left out.
+	Version, Commit, GoVersion string
+	LogFlush, LogValidation    string
+	Started                    time.Time
+}
+
+// Partition is one partition's state.
+type Partition struct {
+	Topic                         string
+	Index                         int32
+	LogStartOffset, HighWatermark int64
+	SizeBytes                     int64
+	Leader, Offline               bool
+	UnderReplicated, UnderMinISR  bool
+}
+
+// Group is one consumer group's state.
+type Group struct {
+	ID      string
+	Members int
+	Offsets []GroupOffset
+}
+
+// GroupOffset is one committed offset.
+type GroupOffset struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+}
+
+// maxPartitionSamples bounds the partitions that get samples of their own;
+// fluxmq_omitted_partitions tells how many did not.
+const maxPartitionSamples = 20000
+
+// Gatherer returns what /metrics serves: ours, the Go runtime's and the process's.
+func (m *Registry) Gatherer() prometheus.Gatherer {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collector{m}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// collector reads a Registry at scrape time.
+type collector struct{ m *Registry }
+
+// Describe names nothing, which makes the collector an unchecked one: the
+// sums over all topics and the topics' own samples share a name, as
+// dashboards expect, and client_golang lets that pass only so.
+func (collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	s := scrape{ch: ch, m: c.m}
+	s.traffic()
+	s.requests()
+	s.totals()
+	marks := s.partitions()
+	s.groups(marks)
+	s.node()
+}
+
+// scrape is one reading.
+type scrape struct {
+	ch chan<- prometheus.Metric
+	m  *Registry
+}
+
+// descs and topicDescs hold, by definition, the descriptions of samples
+// without and with the additional label topic.
+var descs, topicDescs = func() (a, b [len(definitions)]*prometheus.Desc) {
+	for i, d := range definitions {
+		a[i] = prometheus.NewDesc(d.Name, d.Help, d.Labels, nil)
+		if d.PerTopic {
+			b[i] = prometheus.NewDesc(d.Name, d.Help, append([]string{"topic"}, d.Labels...), nil)
+		}
+	}
+	return a, b
+}()
+
+func valueType(definition int) prometheus.ValueType {
+	if definitions[definition].Kind == KindCounter {
+		return prometheus.CounterValue
+	}
+	return prometheus.GaugeValue
+}
+
+func (s *scrape) send(definition int, value float64, labels ...string) {
+	s.ch <- prometheus.MustNewConstMetric(descs[definition], valueType(definition), value, labels...)
+}
+
+func (s *scrape) histogram(definition int, h *Histogram, labels ...string) {
+	count, sum, buckets := h.snapshot()
+	s.ch <- prometheus.MustNewConstHistogram(descs[definition], count, sum, buckets, labels...)
+}
+
+func (s *scrape) traffic() {
+	s.m.Totals().each(func(definition int, c *Counter) { s.send(definition, float64(c.Load())) })
+	s.m.mu.Lock()
+	topics := maps.Clone(s.m.topics)
+	s.m.mu.Unlock()
+	for name, t := range topics {
+		t.each(func(definition int, c *Counter) {
+			s.ch <- prometheus.MustNewConstMetric(topicDescs[definition], prometheus.CounterValue, float64(c.Load()), name)
+		})
+	}
+}
+
+func (s *scrape) requests() {
+	for key := range s.m.requestCounts {
+		name := s.requestName(int16(key))
+		for version := range s.m.requestCounts[key] {
+			if n := s.m.requestCounts[key][version].Load(); n > 0 {
+				s.send(requests, float64(n), name, strconv.Itoa(version))
+			}
+		}
+		h := &s.m.requestTimes[key]
+		if n, _, _ := h.snapshot(); n > 0 {
+			s.histogram(requestSeconds, h, name)
+		}
+	}
+	if n := s.m.unknownRequests.Load(); n > 0 {
+		s.send(requests, float64(n), "Unknown", "")
+	}
+}
+
+func (s *scrape) requestName(key int16) string {
+	if s.m.Sources.RequestName != nil {
+		if name := s.m.Sources.RequestName(key); name != "" {
+			return name
+		}
+	}
+	return strconv.Itoa(int(key))
+}
+
+func (s *scrape) totals() {
+	s.histogram(appendSeconds, &s.m.Append)
+	s.histogram(fetchSeconds, &s.m.Fetch)
+	s.histogram(flushSeconds, &s.m.Flush)
+	s.send(flushedBytes, float64(s.m.FlushedBytes.Load()))
+	s.send(rebalances, float64(s.m.Rebalances.Load()))
+	s.send(connectionsAccepted, float64(s.m.ConnectionsAccepted.Load()))
+	s.send(connectionsRefused, float64(s.m.ConnectionsRefused.Load()))
+	s.send(malformedRequests, float64(s.m.MalformedRequests.Load()))
+}
+
+type topicPartition struct {
+	topic string
+	index int32
+}
+
+// partitions sends the states of partitions and returns their high
+// watermarks, for lag.
+func (s *scrape) partitions() map[topicPartition]int64 {
+	if s.m.Sources.Partitions == nil {
+		return nil
+	}
+	marks := make(map[topicPartition]int64)
+	perTopic := make(map[string]int)
+	var leaders, under, underISR, offline int
+	s.m.Sources.Partitions(func(p Partition) {
+		if _, twice := marks[topicPartition{p.Topic, p.Index}]; twice {
+			return // a topic created again between two visits; one sample is enough
+		}
+		marks[topicPartition{p.Topic, p.Index}] = p.HighWatermark
+		perTopic[p.Topic]++
+		leaders += count(p.Leader)
+		under += count(p.UnderReplicated)
+		underISR += count(p.UnderMinISR)
+		offline += count(p.Offline)
+		if len(marks) > maxPartitionSamples {
+			return
+		}
+		index := strconv.Itoa(int(p.Index))
+		s.send(logSize, float64(p.SizeBytes), p.Topic, index)
+		s.send(currentOffset, float64(p.HighWatermark), p.Topic, index)
+		s.send(oldestOffset, float64(p.LogStartOffset), p.Topic, index)
+	})
+	for topic, n := range perTopic {
+		s.send(topicPartitions, float64(n), topic)
+	}
+	s.send(partitionCount, float64(len(marks)))
+	s.send(leaderCount, float64(leaders))
+	s.send(underReplicated, float64(under))
+	s.send(underMinISR, float64(underISR))
+	s.send(offlinePartitions, float64(offline))
+	s.send(omittedPartitions, float64(max(len(marks)-maxPartitionSamples, 0)))
+	return marks
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (s *scrape) groups(marks map[topicPartition]int64) {
+	if s.m.Sources.Groups == nil {
+		return
+	}
+	for _, g := range s.m.Sources.Groups() {
+		s.send(groupMembers, float64(g.Members), g.ID)
+		sums := make(map[string]int64)
+		for _, o := range g.Offsets {
+			index := strconv.Itoa(int(o.Partition))
+			s.send(groupOffset, float64(o.Offset), g.ID, o.Topic, index)
+			mark, known := marks[topicPartition{o.Topic, o.Partition}]
+			if !known {
+				continue // the topic is gone
+			}
+			// The commit may be newer than the high watermark read before it.
+			lag := max(mark-o.Offset, 0)
+			sums[o.Topic] += lag
+			s.send(groupLag, float64(lag), g.ID, o.Topic, index)
+		}
+		for topic, sum := range sums {
+			s.send(groupLagSum, float64(sum), g.ID, topic)
+		}
+	}
+}
+
+func (s *scrape) node() {
+	from := &s.m.Sources
+	if from.Connections != nil {
+		byListener := from.Connections()
+		for _, listener := range slices.Sorted(maps.Keys(byListener)) {
+			s.send(connectionCount, float64(byListener[listener]), listener)
+		}
+	}
+	if from.ActiveController != nil {
+		s.send(activeController, float64(count(from.ActiveController())))
+	}
+	if from.Brokers != nil {
+		s.send(brokers, float64(from.Brokers()))
+	}
+	if from.OfflineLogDirs != nil {
+		s.send(offlineLogDirs, float64(from.OfflineLogDirs()))
+	}
+	if from.Version != "" {
+		s.send(buildInfo, 1, from.Version, from.Commit, from.GoVersion)
+	}
+	if from.LogFlush != "" {
+		s.send(settingsInfo, 1, from.LogFlush, from.LogValidation)
+	}
+	if !from.Started.IsZero() {
+		s.send(startTime, float64(from.Started.UnixMilli())/1e3)
+	}
+}

@@ -1,0 +1,119 @@
+package metrics
+
+// Kind is what a metric can do.
+type Kind string
+
+// The kinds that are used.
+const (
+	KindCounter   Kind = "counter"
+	KindGauge     Kind = "gauge"
+	KindHistogram Kind = "histogram"
+)
+
+// Definition documents one metric. Docs and the collector are made of it.
+type Definition struct {
+	Name string
+	Kind Kind
+	// Unit of the value: records, bytes, seconds, requests, partitions, …
+	Unit string
+	// Labels that every sample has.
+	Labels []string
+	// PerTopic adds, beside the sample for the whole broker, one for each
+	// topic with the label topic.
+	PerTopic bool
+	// Help is one sentence.
+	Help string
+}
+
+// Every metric by its place in the table below.
+const (
+	recordsIn = iota
+	bytesIn
+	bytesOut
+	produceRequests
+	fetchRequests
+	failedProduce
+	failedFetch
+	requests
+	partitionCount
+	leaderCount
+	underReplicated
+	underMinISR
+	offlinePartitions
+	activeController
+	offlineLogDirs
+	logSize
+	connectionCount
+	brokers
+	topicPartitions
+	currentOffset
+	oldestOffset
+	groupMembers
+	groupOffset
+	groupLag
+	groupLagSum
+	buildInfo
+	settingsInfo
+	startTime
+	requestSeconds
+	appendSeconds
+	fetchSeconds
+	flushSeconds
+	flushedBytes
+	rebalances
+	connectionsAccepted
+	connectionsRefused
+	malformedRequests
+	omittedPartitions
+)
+
+const topicMetrics = "kafka_server_brokertopicmetrics_"
+
+var partitionLabels = []string{"topic", "partition"}
+
+var definitions = [...]Definition{
+	recordsIn:       {Name: topicMetrics + "messagesin_total", Kind: KindCounter, Unit: "records", PerTopic: true, Help: "Records that Produce requests wrote."},
+	bytesIn:         {Name: topicMetrics + "bytesin_total", Kind: KindCounter, Unit: "bytes", PerTopic: true, Help: "Bytes of record batches that Produce requests wrote."},
+	bytesOut:        {Name: topicMetrics + "bytesout_total", Kind: KindCounter, Unit: "bytes", PerTopic: true, Help: "Bytes of record batches that Fetch responses carried."},
+	produceRequests: {Name: topicMetrics + "totalproducerequests_total", Kind: KindCounter, Unit: "requests", PerTopic: true, Help: "Produce requests, counted once for each partition they name."},
+	fetchRequests:   {Name: topicMetrics + "totalfetchrequests_total", Kind: KindCounter, Unit: "requests", PerTopic: true, Help: "Fetch requests, counted once for each partition they read."},
+	failedProduce:   {Name: topicMetrics + "failedproducerequests_total", Kind: KindCounter, Unit: "requests", PerTopic: true, Help: "Partitions of Produce requests that were answered with an error."},
+	failedFetch:     {Name: topicMetrics + "failedfetchrequests_total", Kind: KindCounter, Unit: "requests", PerTopic: true, Help: "Partitions of Fetch requests that were answered with an error."},
+	requests:        {Name: "kafka_network_requestmetrics_requests_total", Kind: KindCounter, Unit: "requests", Labels: []string{"request", "version"}, Help: "Requests by API name and version."},
+
+	partitionCount:    {Name: "kafka_server_replicamanager_partitioncount", Kind: KindGauge, Unit: "partitions", Help: "Partitions hosted by this node."},
+	leaderCount:       {Name: "kafka_server_replicamanager_leadercount", Kind: KindGauge, Unit: "partitions", Help: "Partitions that this node leads."},
+	underReplicated:   {Name: "kafka_server_replicamanager_underreplicatedpartitions", Kind: KindGauge, Unit: "partitions", Help: "Partitions led here with fewer in-sync replicas than replicas."},
+	underMinISR:       {Name: "kafka_server_replicamanager_underminisrpartitioncount", Kind: KindGauge, Unit: "partitions", Help: "Partitions led here with fewer in-sync replicas than min.insync.replicas."},
+	offlinePartitions: {Name: "kafka_controller_kafkacontroller_offlinepartitionscount", Kind: KindGauge, Unit: "partitions", Help: "Partitions whose log cannot be used, or that have no leader."},
+	activeController:  {Name: "kafka_controller_kafkacontroller_activecontrollercount", Kind: KindGauge, Unit: "controllers", Help: "One on the node that is the active controller, zero elsewhere."},
+	offlineLogDirs:    {Name: "kafka_log_logmanager_offlinelogdirectorycount", Kind: KindGauge, Unit: "directories", Help: "Log directories that failed and are not used any more."},
+	logSize:           {Name: "kafka_log_log_size", Kind: KindGauge, Unit: "bytes", Labels: partitionLabels, Help: "Bytes of the segments of a partition's log."},
+	connectionCount:   {Name: "kafka_server_socket_server_metrics_connection_count", Kind: KindGauge, Unit: "connections", Labels: []string{"listener"}, Help: "Open client connections by listener."},
+
+	brokers:         {Name: "kafka_brokers", Kind: KindGauge, Unit: "nodes", Help: "Nodes in the cluster."},
+	topicPartitions: {Name: "kafka_topic_partitions", Kind: KindGauge, Unit: "partitions", Labels: []string{"topic"}, Help: "Partitions of a topic that this node hosts."},
+	currentOffset:   {Name: "kafka_topic_partition_current_offset", Kind: KindGauge, Unit: "offset", Labels: partitionLabels, Help: "High watermark of a partition, the offset after the last record that consumers can read."},
+	oldestOffset:    {Name: "kafka_topic_partition_oldest_offset", Kind: KindGauge, Unit: "offset", Labels: partitionLabels, Help: "Log start offset of a partition, the first record that consumers can read."},
+	groupMembers:    {Name: "kafka_consumergroup_members", Kind: KindGauge, Unit: "members", Labels: []string{"consumergroup"}, Help: "Members of a consumer group."},
+	groupOffset:     {Name: "kafka_consumergroup_current_offset", Kind: KindGauge, Unit: "offset", Labels: []string{"consumergroup", "topic", "partition"}, Help: "Offset that a consumer group committed for a partition."},
+	groupLag:        {Name: "kafka_consumergroup_lag", Kind: KindGauge, Unit: "records", Labels: []string{"consumergroup", "topic", "partition"}, Help: "High watermark of a partition less the offset that a consumer group committed."},
+	groupLagSum:     {Name: "kafka_consumergroup_lag_sum", Kind: KindGauge, Unit: "records", Labels: []string{"consumergroup", "topic"}, Help: "Sum of a consumer group's lag over the partitions of a topic."},
+
+	buildInfo:           {Name: "fluxmq_build_info", Kind: KindGauge, Unit: "info", Labels: []string{"version", "commit", "go_version"}, Help: "Always 1; the labels tell which build runs."},
+	settingsInfo:        {Name: "fluxmq_settings_info", Kind: KindGauge, Unit: "info", Labels: []string{"log_flush", "log_validation"}, Help: "Always 1; the labels tell the durability and validation modes, which every rate depends on."},
+	startTime:           {Name: "fluxmq_start_time_seconds", Kind: KindGauge, Unit: "seconds", Help: "Unix time at which the broker began to serve."},
+	requestSeconds:      {Name: "fluxmq_request_duration_seconds", Kind: KindHistogram, Unit: "seconds", Labels: []string{"request"}, Help: "Time from a request's last byte read to its response handed to the socket, waits included."},
+	appendSeconds:       {Name: "fluxmq_append_duration_seconds", Kind: KindHistogram, Unit: "seconds", Help: "Time to validate and write the record batches of one partition of a Produce request."},
+	fetchSeconds:        {Name: "fluxmq_fetch_duration_seconds", Kind: KindHistogram, Unit: "seconds", Help: "Time to find what one partition of a Fetch request may read, without sending it."},
+	flushSeconds:        {Name: "fluxmq_flush_duration_seconds", Kind: KindHistogram, Unit: "seconds", Help: "Time of one fdatasync of a log."},
+	flushedBytes:        {Name: "fluxmq_flushed_bytes_total", Kind: KindCounter, Unit: "bytes", Help: "Bytes of record batches made durable by fdatasync."},
+	rebalances:          {Name: "fluxmq_group_rebalances_total", Kind: KindCounter, Unit: "rebalances", Help: "Generations that consumer groups began."},
+	connectionsAccepted: {Name: "fluxmq_connections_accepted_total", Kind: KindCounter, Unit: "connections", Help: "Client connections accepted."},
+	connectionsRefused:  {Name: "fluxmq_connections_refused_total", Kind: KindCounter, Unit: "connections", Help: "Client connections closed at once because of a connection limit."},
+	malformedRequests:   {Name: "fluxmq_malformed_requests_total", Kind: KindCounter, Unit: "requests", Help: "Requests that closed their connection because they could not be read or answered."},
+	omittedPartitions:   {Name: "fluxmq_omitted_partitions", Kind: KindGauge, Unit: "partitions", Help: "Partitions left out of the metrics by partition because there are more than the limit."},
+}
+
+// Definitions returns every metric, for docs. The slice is the caller's.
+func Definitions() []Definition { return append([]Definition(nil), definitions[:]...) }

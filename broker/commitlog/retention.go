@@ -1,0 +1,179 @@
+package commitlog
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// deletedSuffix marks files that nothing may use any more; Purge unlinks them.
+const deletedSuffix = ".deleted"
+
+type deletedFile struct {
+	path  string
+	dueMs int64
+}
+
+// Retain deletes the oldest segments that time, size or the log start offset
+// let go, none that reaches limit (the high watermark), and returns how many.
+// The files are renamed now and unlinked by Purge after the delete delay.
+// Writer only; it syncs only when it had to roll the active segment away.
+func (l *Log) Retain(limit int64) (int, error) {
+	if err := l.usable(); err != nil {
+		return 0, err
+	}
+	n, err := l.countExpired(limit)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	if n == len(l.segments) {
+		// The log end must survive the last segment: its successor is durable
+		// before it goes, or a crash would restart the offsets at 0.
+		if _, err := l.roll(); err != nil {
+			return 0, l.fail(err)
+		}
+		if err := l.fs.SyncDir(l.dir); err != nil {
+			return 0, l.fail(err)
+		}
+	}
+	return n, l.deleteOldest(n)
+}
+
+// countExpired is how many segments, oldest first, may go.
+func (l *Log) countExpired(limit int64) (int, error) {
+	nowMs := l.now()
+	surplus := int64(-1)
+	if l.cfg.DeleteOld && l.cfg.RetentionBytes >= 0 {
+		surplus = l.SizeBytes() - l.cfg.RetentionBytes
+	}
+	n := 0
+	for i, s := range l.segments {
+		end := l.logEnd
+		if i+1 < len(l.segments) {
+			end = l.segments[i+1].base
+		}
+		if end > limit || s.size == 0 {
+			break
+		}
+		expired := end <= l.logStart && i+1 < len(l.segments)
+		if l.cfg.DeleteOld && l.cfg.Retention >= 0 && !expired {
+			newest, _, err := l.segmentMax(s)
+			if err != nil {
+				return 0, err
+			}
+			if newest < 0 {
+				newest = s.created
+			}
+			expired = nowMs-newest > l.cfg.Retention.Milliseconds()
+		}
+		// Kafka's rule: a segment goes when the log is still as large as wanted without it.
+		if surplus >= s.size && i+1 < len(l.segments) {
+			surplus -= s.size
+			expired = true
+		}
+		if !expired {
+			break
+		}
+		n++
+	}
+	return n, nil
+}
+
+func (l *Log) deleteOldest(n int) error {
+	dueMs := l.now() + l.cfg.FileDeleteDelay.Milliseconds()
+	l.mu.Lock()
+	old := l.segments[:n]
+	l.segments = slices.Clone(l.segments[n:])
+	l.logStart = max(l.logStart, l.segments[0].base)
+	l.epochs.trim(l.logStart)
+	l.unsealed = slices.DeleteFunc(slices.Clone(l.unsealed), func(s *segment) bool { return slices.Contains(old, s) })
+	l.unsynced = slices.DeleteFunc(slices.Clone(l.unsynced), func(s *segment) bool { return slices.Contains(old, s) })
+	for _, s := range old {
+		l.size -= s.size
+	}
+	l.changed = true
+	l.mu.Unlock()
+	var errs []error
+	for _, s := range old {
+		for _, suffix := range []string{".log", ".index", ".timeindex", ".snapshot"} {
+			name := s.path(suffix)
+			err := l.fs.Rename(name, name+deletedSuffix)
+			if notExist(err) {
+				continue
+			}
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			l.mu.Lock()
+			l.deleted = append(l.deleted, deletedFile{name + deletedSuffix, dueMs})
+			l.mu.Unlock()
+		}
+		s.close()
+	}
+	return errors.Join(errs...)
+}
+
+// Purge unlinks deleted files that are due. Any goroutine.
+func (l *Log) Purge() error {
+	nowMs := l.now()
+	l.mu.Lock()
+	var due []string
+	l.deleted = slices.DeleteFunc(l.deleted, func(d deletedFile) bool {
+		if d.dueMs <= nowMs {
+			due = append(due, d.path)
+		}
+		return d.dueMs <= nowMs
+	})
+	l.mu.Unlock()
+	return l.removeFiles(due...)
+}
+
+// SetLogStart moves the log start offset up; lower than it is changes nothing.
+// Segments below it go with the next Retain. Writer only.
+func (l *Log) SetLogStart(offset int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usableLocked(); err != nil {
+		return err
+	}
+	if offset > l.logEnd {
+		return ErrOffsetOutOfRange
+	}
+	if offset > l.logStart {
+		l.logStart = offset
+		l.epochs.trim(offset)
+		l.changed = true
+	}
+	return nil
+}
+
+// Tidy forgets producers that were not seen for producer.id.expiration.ms. Writer only.
+func (l *Log) Tidy() error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	l.producers.expire(l.now(), l.cfg.ProducerExpiration)
+	return nil
+}
+
+// WriteEpochs writes the leader epoch checkpoint if it changed. Any goroutine, one at a time.
+func (l *Log) WriteEpochs() error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if err := l.writeEpochs(true); err != nil {
+		return l.fail(err)
+	}
+	return nil
+}
+
+// Dir is the log's directory.
+func (l *Log) Dir() string { return l.dir }
+
+// Path joins a name to the log's directory.
+func (l *Log) Path(name string) string { return filepath.Join(l.dir, name) }
+
+// SystemNowMs is the system's clock in unix ms.
+func SystemNowMs() int64 { return time.Now().UnixMilli() }

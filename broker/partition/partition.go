@@ -1,0 +1,210 @@
+// Package partition owns one replica of one partition: a commitlog.Log plus
+// its place in the cluster: leader epoch, high watermark, and those who wait
+// for either end of it to move. Set holds all partitions of a log directory.
+//
+// handler and group call it on the data path, node creates, maintains and
+// closes it. It knows no requests and no connections. Errors that a client
+// may see wrap *protocol.Error.
+//
+// A partition has no goroutine. Callers append under its mutex; readers take
+// only the log's short one. Group commit is the Set's single syncer.
+//
+// Lock order: Set.mu, Partition.mu, then the log's own; Partition.waitMu and
+// syncer.mu are leaves.
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fluxmq/broker/commitlog"
+	"fluxmq/broker/protocol"
+	"fluxmq/broker/record"
+)
+
+// TopicID is a Kafka topic id (UUID bytes).
+type TopicID = [16]byte
+
+// Durability is how the broker treats fdatasync (`log.flush`).
+type Durability uint8
+
+const (
+	FlushAcks   Durability = iota // acks=all replies wait for fdatasync
+	FlushOS                       // nothing waits
+	FlushAlways                   // nothing is acknowledged or readable before fdatasync
+)
+
+// Config is what a partition needs of its topic's and the broker's settings;
+// SetConfig swaps it at run time.
+type Config struct {
+	SegmentBytes, RetentionBytes, IndexIntervalBytes, SegmentIndexBytes, MaxMessageBytes int64
+	SegmentAge, Retention, FileDeleteDelay                                               time.Duration // Retention < 0: for ever
+	FlushMessages                                                                        int64
+	FlushInterval                                                                        time.Duration
+	LogAppendTime                                                                        bool
+	TimestampBeforeMax, TimestampAfterMax                                                time.Duration
+	Compact, DeleteOld                                                                   bool // cleanup.policy
+	Preallocate                                                                          bool
+	Validation                                                                           record.Validation
+	Codec                                                                                int8 // -1 producer (keep); otherwise recompress (not built yet: refused by config)
+	// ProducerExpiration is producer.id.expiration.ms; 0 takes Kafka's day.
+	ProducerExpiration time.Duration
+}
+
+func (c *Config) log() commitlog.Config {
+	return commitlog.Config{
+		SegmentBytes: c.SegmentBytes, SegmentAge: c.SegmentAge, SegmentIndexBytes: c.SegmentIndexBytes,
+		IndexIntervalBytes: c.IndexIntervalBytes, Preallocate: c.Preallocate,
+		RetentionBytes: c.RetentionBytes, Retention: c.Retention, DeleteOld: c.DeleteOld, AllowGaps: c.Compact,
+		FileDeleteDelay: c.FileDeleteDelay, ProducerExpiration: c.ProducerExpiration,
+	}
+}
+
+// Partition is safe for concurrent use.
+type Partition struct {
+	set   *Set
+	topic *topic
+	index int32
+	epoch int32
+	log   *commitlog.Log // nil when it could not be opened
+
+	cfg     atomic.Pointer[Config]
+	offline atomic.Pointer[error] // why nothing works any more, set once
+
+	// mu makes writers one at a time; it guards the log's writer side.
+	mu        sync.Mutex
+	unflushed int64 // records since the last flush by count
+	lastFlush int64 // unix ms
+
+	// waitMu guards waiters and pending. waiting and awaited are their lengths,
+	// read without the lock.
+	waitMu  sync.Mutex
+	waiters []*Waiter
+	pending []durableWait
+	waiting atomic.Int32
+	awaited atomic.Int32
+
+	queued bool // in the syncer's list; guarded by syncer.mu
+}
+
+// Topic is the topic's name.
+func (p *Partition) Topic() string { return p.topic.name }
+
+// ID is the topic's id.
+func (p *Partition) ID() TopicID { return *p.topic.id.Load() }
+
+// Index is the partition's number.
+func (p *Partition) Index() int32 { return p.index }
+
+// LeaderEpoch is the epoch that this broker leads the partition with. It is
+// higher than any before after every unclean stop.
+func (p *Partition) LeaderEpoch() int32 { return p.epoch }
+
+// SizeBytes is what the log's segments hold, without indexes.
+func (p *Partition) SizeBytes() int64 {
+	if p.log == nil {
+		return 0
+	}
+	return p.log.SizeBytes()
+}
+
+// Recovered tells what opening the log found and did.
+func (p *Partition) Recovered() commitlog.Recovered {
+	if p.log == nil {
+		return commitlog.Recovered{}
+	}
+	return p.log.Recovered()
+}
+
+// SetConfig swaps the settings; they hold from the next append on.
+func (p *Partition) SetConfig(cfg Config) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cfg.Store(&cfg)
+	if p.log != nil {
+		p.log.SetConfig(cfg.log())
+	}
+}
+
+// Offline is why the partition takes and gives nothing any more; nil while the log is usable.
+func (p *Partition) Offline() error {
+	if e := p.offline.Load(); e != nil {
+		return *e
+	}
+	return nil
+}
+
+// Offsets are read together.
+type Offsets struct{ LogStart, HighWatermark, LastStable, LogEnd int64 }
+
+// Offsets of an offline partition are the last it had, -1 when it could not be opened.
+func (p *Partition) Offsets() Offsets {
+	if p.log == nil {
+		return Offsets{-1, -1, -1, -1}
+	}
+	o := p.log.Offsets()
+	hw := o.LogEnd
+	if p.set.durability == FlushAlways {
+		hw = o.Durable
+	}
+	return Offsets{o.LogStart, hw, min(hw, o.FirstOpen), o.LogEnd}
+}
+
+// EpochEndOffset answers OffsetForLeaderEpoch (KIP-101/320): (-1, -1) when the log cannot tell.
+func (p *Partition) EpochEndOffset(epoch int32) (foundEpoch int32, endOffset int64) {
+	if p.log == nil {
+		return -1, -1
+	}
+	return p.log.EpochEnd(epoch)
+}
+
+// fail takes the partition offline for good and tells everybody who waits.
+func (p *Partition) fail(cause error) error {
+	if p.offline.CompareAndSwap(nil, &cause) {
+		if p.set.onOffline != nil && !errors.Is(cause, protocol.ErrUnknownTopicOrPartition) {
+			p.set.onOffline(p, cause)
+		}
+		p.settle(-1, cause)
+		p.wake()
+	}
+	return *p.offline.Load()
+}
+
+// translate turns an error of the log into what a client may see. An offline
+// log takes the partition with it.
+func (p *Partition) translate(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, commitlog.ErrOffline), errors.Is(err, commitlog.ErrClosed):
+		return p.fail(fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err))
+	case errors.Is(err, commitlog.ErrOffsetOutOfRange):
+		return fmt.Errorf("%w: %s: %w", protocol.ErrOffsetOutOfRange, p, err)
+	case errors.Is(err, commitlog.ErrOutOfOrderSequence):
+		return fmt.Errorf("%w: %s: %w", protocol.ErrOutOfOrderSequenceNumber, p, err)
+	case errors.Is(err, commitlog.ErrInvalidProducerEpoch):
+		return fmt.Errorf("%w: %s: %w", protocol.ErrInvalidProducerEpoch, p, err)
+	case errors.Is(err, commitlog.ErrInvalidTxnState):
+		return fmt.Errorf("%w: %s: %w", protocol.ErrInvalidTxnState, p, err)
+	default:
+		return fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err)
+	}
+}
+
+// String is Kafka's way to write a topic-partition.
+func (p *Partition) String() string { return fmt.Sprintf("%s-%d", p.topic.name, p.index) }
+
+// checkEpoch is Kafka's fencing of a client's idea of the leader epoch; -1 is none.
+func (p *Partition) checkEpoch(epoch int32) error {
+	switch {
+	case epoch == -1 || epoch == p.epoch:
+		return nil
+	case epoch < p.epoch:
+		return protocol.ErrFencedLeaderEpoch
+	default:
+		return protocol.ErrUnknownLeaderEpoch
+	}
+}

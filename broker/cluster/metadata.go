@@ -261,19 +261,34 @@ func (m *Metadata) DeleteTopic(name string) error {
 	return m.commit(changes)
 }
 
-// DeleteTopicByID deletes the topic of an id: UNKNOWN_TOPIC_ID when there is none.
-func (m *Metadata) DeleteTopicByID(id [16]byte) error {
+// DeleteTopics deletes the topics of these ids together, one error an id:
+// UNKNOWN_TOPIC_ID when there is none, POLICY_VIOLATION for the broker's own.
+func (m *Metadata) DeleteTopics(ids [][16]byte) []error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := m.Image().ByID[id]
-	if t == nil {
-		return fmt.Errorf("%w: no topic has the id %s", protocol.ErrUnknownTopicID, encodeID(id))
+	var all []Change
+	errs := make([]error, len(ids))
+	seen := map[[16]byte]bool{}
+	for n, id := range ids {
+		t := m.Image().ByID[id]
+		if t == nil || seen[id] {
+			errs[n] = fmt.Errorf("%w: no topic has the id %s", protocol.ErrUnknownTopicID, encodeID(id))
+			continue
+		}
+		seen[id] = true
+		var changes []Change
+		if changes, errs[n] = deleteTopic(t, t.Name); errs[n] == nil {
+			all = append(all, changes...)
+		}
 	}
-	changes, err := deleteTopic(t, t.Name)
-	if err != nil {
-		return err
+	if err := m.commit(all); err != nil {
+		for n := range errs {
+			if errs[n] == nil {
+				errs[n] = err
+			}
+		}
 	}
-	return m.commit(changes)
+	return errs
 }
 
 // CreatePartitions grows a topic to total partitions: INVALID_PARTITIONS when

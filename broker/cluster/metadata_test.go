@@ -95,8 +95,9 @@ func TestSurvivesReopen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.DeleteTopicByID(gone.ID); err != nil {
-		t.Fatal(err)
+	errs = m.DeleteTopics([][16]byte{gone.ID, {99}, gone.ID})
+	if errs[0] != nil || !errors.Is(errs[1], protocol.ErrUnknownTopicID) || !errors.Is(errs[2], protocol.ErrUnknownTopicID) {
+		t.Fatal(errs)
 	}
 	first, err := m.NextProducerID()
 	if err != nil || first != 0 {

@@ -1,0 +1,114 @@
+package handler
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"fluxmq/broker/cluster"
+	"fluxmq/broker/config"
+	"fluxmq/broker/protocol"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// handleDescribeConfigs answers DescribeConfigs (API key 32): every setting of
+// a topic or of this broker with its source, or those that are named.
+func handleDescribeConfigs(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
+	request := in.(*kmsg.DescribeConfigsRequest)
+	response := request.ResponseKind().(*kmsg.DescribeConfigsResponse)
+	image := h.Metadata.Image()
+	for _, resource := range request.Resources {
+		entries, err := h.describeResource(image, resource.ResourceType, resource.ResourceName)
+		out := kmsg.DescribeConfigsResponseResource{
+			ErrorCode: protocol.CodeOf(err), ErrorMessage: errorWords(err),
+			ResourceType: resource.ResourceType, ResourceName: resource.ResourceName,
+		}
+		for _, e := range entries {
+			if len(resource.ConfigNames) == 0 || slices.Contains(resource.ConfigNames, e.Setting.Name) {
+				out.Configs = append(out.Configs, describedConfig(e, request))
+			}
+		}
+		response.Resources = append(response.Resources, out)
+	}
+	return Answer{Response: response}
+}
+
+func (h *Handler) describeResource(image *cluster.Image, kind kmsg.ConfigResourceType, name string) ([]config.Entry, error) {
+	switch kind {
+	case kmsg.ConfigResourceTypeTopic:
+		t := image.Topics[name]
+		if t == nil {
+			return nil, whyMissing(name, nil)
+		}
+		return config.DescribeTopic(image.Settings, t.Overrides), nil
+	case kmsg.ConfigResourceTypeBroker:
+		every, err := h.brokerResource(name)
+		if err != nil {
+			return nil, err
+		}
+		entries := config.DescribeBroker(image.Settings)
+		if every {
+			return alteredForEvery(entries, image.ClusterConfigs), nil
+		}
+		return entries, nil
+	}
+	return nil, unsupportedResource(kind)
+}
+
+// brokerResource tells whether a broker resource means every broker (an empty
+// name) or this one (its id); any other is refused.
+func (h *Handler) brokerResource(name string) (every bool, err error) {
+	if name == "" {
+		return true, nil
+	}
+	id, err := strconv.ParseInt(name, 10, 32)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("%w: %q is not a node id", protocol.ErrInvalidRequest, name)
+	case int32(id) != h.Config.NodeID:
+		return false, fmt.Errorf("%w: this is node %d, not %d", protocol.ErrInvalidRequest, h.Config.NodeID, id)
+	}
+	return false, nil
+}
+
+func unsupportedResource(kind kmsg.ConfigResourceType) error {
+	return fmt.Errorf("%w: settings of resource type %s (%d) are not built; topics and brokers are", protocol.ErrInvalidRequest, kind, int8(kind))
+}
+
+// alteredForEvery keeps what was altered for every broker, with that value.
+func alteredForEvery(entries []config.Entry, values map[string]string) []config.Entry {
+	var altered []config.Entry
+	for _, e := range entries {
+		value, ok := values[e.Setting.Name]
+		if !ok {
+			continue
+		}
+		if !e.Setting.Sensitive() {
+			e.Value = &value
+		}
+		e.Source = config.DynamicDefaultBroker
+		e.Chain = slices.DeleteFunc(slices.Clone(e.Chain), func(l config.Link) bool { return l.Source == config.DynamicBroker })
+		altered = append(altered, e)
+	}
+	return altered
+}
+
+func describedConfig(e config.Entry, request *kmsg.DescribeConfigsRequest) kmsg.DescribeConfigsResponseResourceConfig {
+	out := kmsg.DescribeConfigsResponseResourceConfig{
+		Name: e.Setting.Name, Value: e.Value, ReadOnly: e.ReadOnly, IsSensitive: e.Setting.Sensitive(),
+		IsDefault: e.Source == config.DefaultConfig, Source: kmsg.ConfigSource(e.Source), ConfigType: kmsg.ConfigType(e.Setting.Type),
+	}
+	if request.IncludeDocumentation {
+		out.Documentation = &e.Setting.Doc
+	}
+	if request.IncludeSynonyms {
+		for _, link := range e.Chain {
+			out.ConfigSynonyms = append(out.ConfigSynonyms, kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{
+				Name: link.Name, Value: link.Value, Source: kmsg.ConfigSource(link.Source),
+			})
+		}
+	}
+	return out
+}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fluxmq/broker/metrics"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 	"fluxmq/broker/record"
@@ -21,6 +22,7 @@ type produceCall struct {
 	// results has one entry per partition, in the request's order.
 	results []protocol.ProducePartitionResponse
 	writer  protocol.ProduceResponseWriter
+	clock   time.Time     // when the last partition was done
 	durable []durableWait // what must be on stable storage before the reply leaves
 
 	// Of a call that waits, which outlives its frame:
@@ -106,19 +108,25 @@ func (h *Handler) produce(r *Request, out *Response) {
 // appendAll writes every partition's batch and fills results and durable.
 func (h *Handler) appendAll(c *produceCall) {
 	refused := refuseProduce(&c.request)
+	c.clock = time.Now()
 	for t := c.request.Topics(); t.Next(); {
 		for t.NextPartition() {
 			c.results = append(c.results, protocol.ProducePartitionResponse{
 				Partition: t.Partition(), BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1,
 			})
 			result := &c.results[len(c.results)-1]
-			err := refused
+			p, err := h.findProduced(&t)
+			traffic := &h.Metrics.Traffic // of a topic that is not there
 			if err == nil {
-				err = h.appendOne(c, &t, result)
+				traffic = &h.counters(p).Traffic
+				if err = refused; err == nil {
+					err = h.appendOne(c, p, traffic, t.Records(), result)
+				}
 			}
+			traffic.ProduceRequests.Add(1)
 			if err != nil {
+				traffic.FailedProduce.Add(1)
 				failProduced(result, err)
-				h.Stats.FailedProduce.Add(1)
 			}
 		}
 	}
@@ -147,13 +155,8 @@ func refuseProduce(p *protocol.ProduceRequest) error {
 	return nil
 }
 
-// appendOne writes the current partition's batch.
-func (h *Handler) appendOne(c *produceCall, t *protocol.ProduceTopics, result *protocol.ProducePartitionResponse) error {
-	p, err := h.findProduced(t)
-	if err != nil {
-		return err
-	}
-	records := t.Records()
+// appendOne writes one partition's batch.
+func (h *Handler) appendOne(c *produceCall, p *partition.Partition, traffic *metrics.Traffic, records []byte, result *protocol.ProducePartitionResponse) error {
 	if err := checkProduced(c.request.Version, records); err != nil {
 		return err
 	}
@@ -161,11 +164,16 @@ func (h *Handler) appendOne(c *produceCall, t *protocol.ProduceTopics, result *p
 	if err != nil {
 		return err
 	}
+	before := c.clock
+	c.clock = time.Now()
+	h.Metrics.Append.Observe(c.clock.Sub(before))
 	result.BaseOffset = appended.BaseOffset
 	result.LogAppendTimeMs = appended.LogAppendTime
 	result.LogStartOffset = appended.LogStartOffset
-	h.Stats.RecordsIn.Add(int64(appended.Records))
-	h.Stats.BytesIn.Add(int64(len(records)))
+	if !appended.Duplicate {
+		traffic.RecordsIn.Add(int64(appended.Records))
+		traffic.BytesIn.Add(int64(len(records)))
+	}
 	if c.request.Acks != 0 && p.MustWait(c.request.Acks) {
 		c.addDurable(p, len(c.results)-1, appended.LastOffset+1)
 	}

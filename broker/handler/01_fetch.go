@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"fluxmq/broker/metrics"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 )
@@ -41,6 +42,7 @@ type fetchItem struct {
 	response protocol.FetchPartitionResponse
 	tracked  *sessionPartition
 	included bool
+	traffic  *metrics.Traffic
 }
 
 // newFetchCall takes a call from the pool.
@@ -168,9 +170,15 @@ func (c *fetchCall) find(item *fetchItem) {
 			err = protocol.ErrUnknownTopicOrPartition
 		}
 	}
-	if item.found == nil {
+	if err != nil {
+		item.found = nil
+		item.traffic = &c.h.Metrics.Traffic // of a topic that is not there
+		item.traffic.FailedFetch.Add(1)
 		item.fail(err)
+	} else {
+		item.traffic = &c.h.counters(item.found).Traffic
 	}
+	item.traffic.FetchRequests.Add(1)
 }
 
 // fail makes an error of the item's response.
@@ -186,6 +194,8 @@ func (item *fetchItem) fail(err error) {
 // whatever its size, so that a client can always go on (KIP-74).
 func (c *fetchCall) readAll() {
 	c.size, c.answerNow = 0, false
+	begin := time.Now()
+	defer func() { c.h.Metrics.Fetch.Observe(time.Since(begin)) }()
 	left := int64(min(c.request.MaxBytes, c.h.Config.FetchMaxBytes))
 	for i := range c.items {
 		item := &c.items[i]
@@ -203,7 +213,7 @@ func (c *fetchCall) readAll() {
 		})
 		if err != nil {
 			item.fail(err)
-			c.h.Stats.FailedFetch.Add(1)
+			item.traffic.FailedFetch.Add(1)
 			c.answerNow = true
 			continue
 		}
@@ -343,6 +353,7 @@ func (c *fetchCall) respond(out *Response) {
 		}
 		c.writer.Partition(&item.response)
 		if item.response.RecordsSize > 0 {
+			item.traffic.BytesOut.Add(item.response.RecordsSize)
 			out.Ranges = append(out.Ranges, Range{
 				File: item.result.File, Position: item.result.Position, Size: item.result.Size,
 				Memory: item.result.Bytes, Release: item.result.Release,
@@ -359,7 +370,6 @@ func (c *fetchCall) respond(out *Response) {
 	for i, cut := range cuts {
 		out.Ranges[ranges+i].At = start + cut.Position
 	}
-	c.h.Stats.BytesOut.Add(c.size)
 }
 
 // include decides what is in the response: everything in a full one, what

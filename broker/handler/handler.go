@@ -9,6 +9,7 @@ import (
 	"fluxmq/broker/cluster"
 	"fluxmq/broker/config"
 	"fluxmq/broker/group"
+	"fluxmq/broker/metrics"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 
@@ -23,12 +24,14 @@ type Handler struct {
 	Partitions *partition.Set
 	Groups     *group.Coordinator
 
-	Stats Stats
+	// Metrics counts what the data path does.
+	Metrics *metrics.Registry
 
-	sessions     *sessionCache
-	apis         apiVersions
-	produceCalls sync.Pool // *produceCall
-	fetchCalls   sync.Pool // *fetchCall
+	sessions      *sessionCache
+	apis          apiVersions
+	produceCalls  sync.Pool // *produceCall
+	fetchCalls    sync.Pool // *fetchCall
+	topicCounters sync.Map  // *partition.Partition → *metrics.TopicCounters
 }
 
 // Prepare makes what the handler derives from its fields. Call it once,
@@ -73,7 +76,7 @@ type control func(h *Handler, ctx context.Context, r *Request, in kmsg.Request) 
 // in Kafka: no response would be readable for sure. ApiVersions alone answers
 // a version that it does not know (KIP-511).
 func (h *Handler) Serve(ctx context.Context, r *Request, out *Response) {
-	h.Stats.Requests[r.Key].Add(1)
+	h.Metrics.Requests(r.Key, r.Version)
 	switch r.Key {
 	case protocol.KeyProduce:
 		h.produce(r, out)

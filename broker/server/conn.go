@@ -391,16 +391,18 @@ func (c *conn) serve(frame []byte) error {
 	if c.pending.Load() > 0 {
 		return c.serveSlot(c.s.newSlot())
 	}
-	before := len(c.out.Bytes)
+	before, begin := len(c.out.Bytes), time.Now()
 	c.s.Handler.Serve(c.ctx, &c.req, &c.out)
 	switch {
 	case c.out.Close != nil:
 		err := c.out.Close
+		c.out.Release()
 		c.out.Bytes = c.out.Bytes[:before]
 		c.out.Close = nil
 		return err
 	case c.out.Wait != nil:
 		s := c.s.newSlot()
+		s.key, s.begin = c.req.Key, begin
 		s.response.Wait, s.response.Ready, s.response.Serial = c.out.Wait, c.out.Ready, c.out.Serial
 		c.out.Wait, c.out.Ready, c.out.Serial = nil, nil, false
 		if err := c.flush(); err != nil {
@@ -408,7 +410,9 @@ func (c *conn) serve(frame []byte) error {
 			return err
 		}
 		return c.enqueue(s)
-	case len(c.out.Ranges) > 0 || len(c.out.Bytes) >= flushSize:
+	}
+	c.s.Metrics.RequestTime(c.req.Key, time.Since(begin))
+	if len(c.out.Ranges) > 0 || len(c.out.Bytes) >= flushSize {
 		return c.flush()
 	}
 	return nil

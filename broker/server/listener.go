@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"fluxmq/broker/handler"
+	"fluxmq/broker/metrics"
 )
 
 // Handler answers requests; *handler.Handler does.
@@ -27,6 +28,8 @@ type Handler interface {
 type Server struct {
 	Handler Handler
 	Log     *slog.Logger
+	// Metrics counts connections and times requests.
+	Metrics *metrics.Registry
 	// MaxRequestBytes is socket.request.max.bytes, in bytes.
 	MaxRequestBytes int32
 	// MaxConnections is max.connections; more are closed at once.
@@ -61,8 +64,6 @@ type Server struct {
 type Traffic struct {
 	// NetworkIn and NetworkOut are bytes.
 	NetworkIn, NetworkOut atomic.Int64
-	// Accepted, Refused and Closed count connections.
-	Accepted, Refused, Closed atomic.Int64
 }
 
 // largestFrame is what the largest buffer holds.
@@ -183,7 +184,7 @@ func (s *Server) start(tcp *net.TCPConn, listener int) {
 		s.mu.Unlock()
 		c.cancel(errStopping)
 		_ = tcp.Close() // nothing was sent on it
-		s.Traffic.Refused.Add(1)
+		s.Metrics.ConnectionsRefused.Add(1)
 		if full && s.quiet.allow() {
 			s.Log.Warn("A connection was refused: max.connections or max.connections.per.ip is reached", "peer", c.req.Peer)
 		}
@@ -193,7 +194,7 @@ func (s *Server) start(tcp *net.TCPConn, listener int) {
 	s.byHost[c.req.Peer]++
 	s.running.Add(1)
 	s.mu.Unlock()
-	s.Traffic.Accepted.Add(1)
+	s.Metrics.ConnectionsAccepted.Add(1)
 	// Ends when the client leaves or Stop drains it; Serve waits for it.
 	go func() {
 		defer s.running.Done()
@@ -204,7 +205,6 @@ func (s *Server) start(tcp *net.TCPConn, listener int) {
 			delete(s.byHost, c.req.Peer)
 		}
 		s.mu.Unlock()
-		s.Traffic.Closed.Add(1)
 		s.ended(c, err)
 	}()
 }
@@ -219,6 +219,7 @@ func (s *Server) ended(c *conn, err error) {
 		s.Log.Debug("A connection was closed", "peer", c.tcp.RemoteAddr().String(), "reason", err)
 		return
 	}
+	s.Metrics.MalformedRequests.Add(1)
 	if s.quiet.allow() {
 		s.Log.Warn("A connection was closed", "peer", c.tcp.RemoteAddr().String(), "client_id", string(c.clientID), "reason", err)
 	}
@@ -229,6 +230,18 @@ func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.conns)
+}
+
+// ConnectionsOf is the number of open connections by listener, in the order
+// in which they were opened.
+func (s *Server) ConnectionsOf() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := make([]int, len(s.listeners))
+	for c := range s.conns {
+		counts[c.req.Listener]++
+	}
+	return counts
 }
 
 // Stop closes the listeners, lets every connection finish what it has read

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"fluxmq/broker/handler"
+	"fluxmq/broker/metrics"
 
 	"go.uber.org/goleak"
 )
@@ -102,7 +103,7 @@ func start(t *testing.T, change func(*Server)) *fixture {
 	t.Helper()
 	fake := &fakeHandler{release: make(chan struct{}, 1000)}
 	s := &Server{
-		Handler: fake, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Handler: fake, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: new(metrics.Registry),
 		MaxRequestBytes: 100 << 20, MaxConnections: 100, MaxIdle: time.Minute, FrameMemory: 64 << 20,
 	}
 	if change != nil {
@@ -550,7 +551,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(append(frame(1, doEcho), 0xff, 0xff, 0xff, 0xff))
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	fake := &fakeHandler{release: make(chan struct{})}
-	s := &Server{Handler: echoOnly{fake}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), MaxRequestBytes: 1 << 20, MaxIdle: time.Minute}
+	s := &Server{Handler: echoOnly{fake}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: new(metrics.Registry), MaxRequestBytes: 1 << 20, MaxIdle: time.Minute}
 	addr, err := s.Listen("127.0.0.1:0")
 	if err != nil {
 		f.Fatal(err)

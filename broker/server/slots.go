@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"fluxmq/broker/handler"
 )
@@ -14,6 +15,8 @@ const maxSlots = 128
 // slot is one response's place in the order of a connection.
 type slot struct {
 	response handler.Response
+	key      int16     // of the request, for its time
+	begin    time.Time // when it was read
 }
 
 // newSlot takes a slot from the server's pool.
@@ -35,6 +38,7 @@ func (s *Server) freeSlot(sl *slot) {
 // serveSlot serves c.req while earlier responses wait: the response, ready or
 // not, takes its place behind them.
 func (c *conn) serveSlot(s *slot) error {
+	s.key, s.begin = c.req.Key, time.Now()
 	c.s.Handler.Serve(c.ctx, &c.req, &s.response)
 	if err := s.response.Close; err != nil {
 		s.response.Release()
@@ -99,6 +103,7 @@ func (c *conn) writeSlots() {
 			c.writeGathered(&out, &gathered)
 		}
 		c.complete(r)
+		c.s.Metrics.RequestTime(s.key, time.Since(s.begin))
 		gathered++
 		switch {
 		case r.Close != nil || c.failure() != nil:

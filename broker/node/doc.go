@@ -1,0 +1,28 @@
+// Package node builds one broker from its rooms, bottom-up, runs it and stops
+// it in reverse. It owns the process's shape: which goroutine belongs to whom,
+// what is told to whom, and in which order things end. The binary and the
+// embedding API use it; it answers no request itself.
+//
+// # Lock order
+//
+// A goroutine that holds a lock takes only locks further down:
+//
+//	cluster.Metadata.mu      one command at a time; held across OnImage
+//	group shard              a goroutine, not a lock: waits for nothing above
+//	handler sessionCache.mu  then fetchSession.mu
+//	partition.Set            create, delete
+//	partition.Partition      append, roll, wake waiters
+//	commitlog.Log syncMu     then mu
+//	server.Server.mu         the table of connections; nothing is taken under it
+//	server framePool.mu      likewise
+//
+// Callbacks from below (partition's durability reports, waiters) run under
+// the locks of the room that calls them: they set a flag or send on a channel
+// with room, and never block.
+//
+// # Stopping
+//
+// Listeners close; connections finish what they have read; groups stop;
+// partitions close cleanly; the data directory gets its clean-shutdown marker
+// when all of that succeeded.
+package node

@@ -1,0 +1,62 @@
+package node
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"fluxmq/broker/metrics"
+	"fluxmq/broker/partition"
+	"fluxmq/broker/protocol"
+)
+
+// scrapeTimeout bounds how long a scrape waits for the groups.
+const scrapeTimeout = time.Second
+
+// fillMetrics says where the metrics read the node's state.
+func (n *Node) fillMetrics() {
+	n.metrics.Sources = metrics.Sources{
+		Partitions:       n.visitPartitions,
+		Groups:           n.listGroups,
+		Connections:      n.countConnections,
+		ActiveController: func() bool { return true },
+		Brokers:          func() int { return 1 },
+		OfflineLogDirs:   func() int { return 0 },
+		RequestName:      protocol.NameOf,
+		Version:          Version, Commit: Commit, GoVersion: runtime.Version(),
+		LogFlush: n.settings.Flush, LogValidation: n.settings.Validation.String(), Started: n.started,
+	}
+}
+
+func (n *Node) visitPartitions(visit func(metrics.Partition)) {
+	n.partitions.Each(func(p *partition.Partition) bool {
+		offsets := p.Offsets()
+		visit(metrics.Partition{
+			Topic: p.Topic(), Index: p.Index(), LogStartOffset: offsets.LogStart, HighWatermark: offsets.HighWatermark,
+			SizeBytes: p.SizeBytes(), Leader: true, Offline: p.Offline() != nil,
+		})
+		return true
+	})
+}
+
+func (n *Node) listGroups() []metrics.Group {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	var groups []metrics.Group
+	for _, g := range n.groups.Snapshot(ctx) {
+		known := metrics.Group{ID: g.Group, Members: g.Members}
+		for _, o := range g.Offsets {
+			known.Offsets = append(known.Offsets, metrics.GroupOffset{Topic: o.Topic, Partition: o.Partition, Offset: o.Offset})
+		}
+		groups = append(groups, known)
+	}
+	return groups
+}
+
+func (n *Node) countConnections() map[string]int {
+	counts := map[string]int{}
+	for i, count := range n.server.ConnectionsOf() {
+		counts[n.settings.Listeners[i].Name] += count
+	}
+	return counts
+}

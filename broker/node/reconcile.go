@@ -1,0 +1,85 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"fluxmq/broker/cluster"
+	"fluxmq/broker/partition"
+)
+
+// forgetTimeout bounds how long deleting a topic waits for the groups to drop
+// its committed offsets.
+const forgetTimeout = 5 * time.Second
+
+// onImage brings about the difference between two images: it runs under the
+// metadata's command lock, so that a CreateTopics is answered when its
+// partitions are there. It goes on after an error; what failed is tried again
+// at the next start.
+func (n *Node) onImage(before, after *cluster.Image) error {
+	var errs []error
+	for id, t := range before.ByID {
+		if after.ByID[id] == nil {
+			errs = append(errs, n.dropTopic(t.Name))
+		}
+	}
+	for id, t := range after.ByID {
+		if was := before.ByID[id]; was == nil || was.Partitions != t.Partitions || was.Config != t.Config {
+			errs = append(errs, n.hostTopic(t, after))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// hostTopic makes a topic's partitions, and gives those that are there the
+// topic's settings.
+func (n *Node) hostTopic(t *cluster.Topic, image *cluster.Image) error {
+	cfg := partitionConfig(t.Config, image.Settings)
+	for index := range t.Partitions {
+		if _, err := n.partitions.Create(t.Name, t.ID, index, cfg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropTopic ends a topic's partitions and what the rooms remember of it.
+func (n *Node) dropTopic(name string) error {
+	err := n.partitions.Delete(name)
+	ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
+	defer cancel()
+	n.groups.TopicDeleted(ctx, name)
+	n.handler.ForgetTopic(name)
+	return err
+}
+
+// startImage brings about what the image says after a start: deletions that a
+// crash cut short, partitions that are missing, the topics' present settings.
+func (n *Node) startImage() error {
+	image := n.metadata.Image()
+	strays := map[string]partition.TopicID{}
+	n.partitions.Each(func(p *partition.Partition) bool {
+		if t := image.Topics[p.Topic()]; t == nil || (t.ID != p.ID() && p.ID() != partition.TopicID{}) {
+			strays[p.Topic()] = p.ID()
+		}
+		return true
+	})
+	for name, id := range strays {
+		if !n.metadata.Deleted(id) {
+			n.log.Warn("A directory holds partitions of a topic that this cluster does not know; they are left alone", "topic", name)
+			continue
+		}
+		if err := n.partitions.Delete(name); err != nil {
+			return fmt.Errorf("finishing the deletion of topic %s: %w", name, err)
+		}
+	}
+	for _, t := range image.Topics {
+		if err := n.hostTopic(t, image); err != nil {
+			// One damaged or foreign directory must not stop the others.
+			n.log.Error("A topic's partitions could not all be opened", "topic", t.Name, "error", err)
+		}
+	}
+	return nil
+}

@@ -51,6 +51,8 @@ final class ConsumerLoad implements AutoCloseable {
             }
         }
         consumer.assign(open);
+        // A partition keeps its pause of an earlier pass.
+        consumer.resume(open);
         open.forEach(partition -> consumer.seek(partition, from[partition.partition()]));
         while (!open.isEmpty()) {
             ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);

@@ -58,11 +58,8 @@ func (h *Handler) coordinator(r *Request, keyType int8) kmsg.FindCoordinatorResp
 		return refuse(protocol.ErrCoordinatorNotAvailable, "Cannot create "+group.OffsetsTopic+": "+err.Error())
 	}
 	c := kmsg.NewFindCoordinatorResponseCoordinator()
-	c.NodeID = h.Config.NodeID
-	if r.Listener < len(h.Config.AdvertisedListeners) {
-		l := h.Config.AdvertisedListeners[r.Listener]
-		c.Host, c.Port = l.Host, int32(l.Port)
-	}
+	broker := h.advertised(h.Metadata.Image(), r)
+	c.NodeID, c.Host, c.Port = broker.NodeID, broker.Host, broker.Port
 	return c
 }
 

@@ -428,6 +428,9 @@ func TestNotCoordinated(t *testing.T) {
 		if off.Enabled() || off.List(background, nil, nil).ErrorCode == 0 {
 			t.Error("the coordinator says that it works")
 		}
+		if err := off.Start(background); err != nil {
+			t.Errorf("nothing to start, but: %v", err)
+		}
 		none := New(Config{Node: config.Default(), Partitions: func() int32 { return 0 }, Log: func(int32) Log { return nil }})
 		expect(t, "no __consumer_offsets yet", heartbeat(none, "g", "m", 1), "NOT_COORDINATOR")
 		if l := none.List(background, nil, nil); l.ErrorCode != 0 || len(l.Groups) != 0 {

@@ -1,0 +1,312 @@
+package group
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"fluxmq/broker/protocol"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// checkGroup refuses ids that cannot be stored; empty ones where the request
+// needs a real group (Kafka takes them for commits, fetches and admin reads).
+func checkGroup(id string, mayBeEmpty bool) int16 {
+	if id == "" && !mayBeEmpty || len(id) > maxIDBytes {
+		return protocol.ErrInvalidGroupID.Code
+	}
+	return 0
+}
+
+// checkJoin refuses a join that no group could take.
+func (c *Coordinator) checkJoin(from Client, in *kmsg.JoinGroupRequest) int16 {
+	if code := checkGroup(in.Group, false); code != 0 {
+		return code
+	}
+	if code := c.settings.checkSession(in.SessionTimeoutMillis); code != 0 {
+		return code
+	}
+	tooLong := len(in.ProtocolType) > maxIDBytes || len(from.ID) > maxIDBytes || in.InstanceID != nil && len(*in.InstanceID) > maxIDBytes
+	for _, p := range in.Protocols {
+		tooLong = tooLong || len(p.Name) > maxIDBytes
+	}
+	if tooLong {
+		return protocol.ErrInvalidRequest.Code
+	}
+	return 0
+}
+
+// Join is JoinGroup. The reply is held until the rebalance is over.
+func (c *Coordinator) Join(ctx context.Context, from Client, in *kmsg.JoinGroupRequest) *Reply[*kmsg.JoinGroupResponse] {
+	refuse := func(code int16) *kmsg.JoinGroupResponse { return joinError(in.MemberID, code) }
+	if code := c.checkJoin(from, in); code != 0 {
+		return answered(refuse(code))
+	}
+	r := ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[*kmsg.JoinGroupResponse]) {
+		g := s.groups[in.Group]
+		if g == nil && in.MemberID != "" {
+			r.give(s, refuse(protocol.ErrUnknownMemberID.Code), false)
+			return
+		}
+		g = s.groupOf(in.Group)
+		t := s.hold(func(a reply, durable bool) { r.give(s, a.join, durable) })
+		s.do(g, func(st *step) {
+			g.join(st, joinInput{in, from, t, c.memberID(from, in)})
+		})
+	})
+	r.timeout = 0
+	return r
+}
+
+// memberID makes a fresh member id: the instance or client id, and a UUID.
+func (c *Coordinator) memberID(from Client, in *kmsg.JoinGroupRequest) string {
+	prefix := from.ID
+	if in.InstanceID != nil {
+		prefix = *in.InstanceID
+	}
+	if len(prefix) > maxIDPrefixBytes {
+		prefix = strings.ToValidUTF8(prefix[:maxIDPrefixBytes], "")
+	}
+	return prefix + "-" + c.settings.newID()
+}
+
+// Sync is SyncGroup. The reply is held until the leader's assignment is there and durable.
+func (c *Coordinator) Sync(ctx context.Context, in *kmsg.SyncGroupRequest) *Reply[*kmsg.SyncGroupResponse] {
+	if code := checkGroup(in.Group, false); code != 0 {
+		return answered(syncError(code))
+	}
+	r := ask(ctx, c, in.Group, syncError, func(s *shard, r *Reply[*kmsg.SyncGroupResponse]) {
+		g := s.groups[in.Group]
+		if g == nil {
+			r.give(s, syncError(protocol.ErrUnknownMemberID.Code), false)
+			return
+		}
+		t := s.hold(func(a reply, durable bool) { r.give(s, a.sync, durable) })
+		s.do(g, func(st *step) { g.sync(st, syncInput{in, t}) })
+	})
+	r.timeout = 0
+	return r
+}
+
+// Heartbeat keeps a member's session; the reply is an error code.
+func (c *Coordinator) Heartbeat(ctx context.Context, in *kmsg.HeartbeatRequest) *Reply[int16] {
+	if code := checkGroup(in.Group, false); code != 0 {
+		return answered(code)
+	}
+	return ask(ctx, c, in.Group, itself, func(s *shard, r *Reply[int16]) {
+		code := protocol.ErrUnknownMemberID.Code
+		if g := s.groups[in.Group]; g != nil {
+			s.do(g, func(st *step) { code = g.heartbeat(st, in) })
+		}
+		r.give(s, code, false)
+	})
+}
+
+func itself(code int16) int16 { return code }
+
+// Leave is LeaveGroup: a code for the group, then one for each member. in is
+// read as version 3 and up: the handler turns older ones into that.
+func (c *Coordinator) Leave(ctx context.Context, in *kmsg.LeaveGroupRequest) *Reply[*kmsg.LeaveGroupResponse] {
+	refuse := func(code int16) *kmsg.LeaveGroupResponse {
+		r := kmsg.NewPtrLeaveGroupResponse()
+		r.ErrorCode = code
+		return r
+	}
+	if code := checkGroup(in.Group, false); code != 0 {
+		return answered(refuse(code))
+	}
+	return ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[*kmsg.LeaveGroupResponse]) {
+		g := s.groups[in.Group]
+		if g == nil {
+			r.give(s, refuse(protocol.ErrUnknownMemberID.Code), false)
+			return
+		}
+		response := refuse(0)
+		wrote := s.do(g, func(st *step) { response.Members = g.leave(st, in.Members) })
+		r.give(s, response, wrote)
+	})
+}
+
+// Commit is OffsetCommit: one code for each of in.Offsets.
+func (c *Coordinator) Commit(ctx context.Context, in Commit) *Reply[[]int16] {
+	refuse := func(code int16) []int16 { return slices.Repeat([]int16{code}, len(in.Offsets)) }
+	if code := checkGroup(in.Group, true); code != 0 {
+		return answered(refuse(code))
+	}
+	return ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[[]int16]) {
+		g := s.groups[in.Group]
+		if g == nil && in.Generation >= 0 {
+			code := protocol.ErrIllegalGeneration.Code
+			if in.Version >= 9 {
+				code = protocol.ErrGroupIDNotFound.Code
+			}
+			r.give(s, refuse(code), false)
+			return
+		}
+		g = s.groupOf(in.Group)
+		var codes []int16
+		wrote := s.do(g, func(st *step) { codes = g.commit(st, in, c.settings.metadataMax) })
+		c.settings.commits.Add(int64(len(codes)))
+		r.give(s, codes, wrote)
+	})
+}
+
+// Fetched is what Fetch answers.
+type Fetched struct {
+	ErrorCode int16
+	Offsets   []FetchedOffset
+}
+
+// Fetch reads committed offsets, all of them when topics is nil. What it
+// answers is durable. There are no transactional offsets yet, so every offset
+// is stable (KIP-447).
+func (c *Coordinator) Fetch(ctx context.Context, group string, topics []FetchTopic) *Reply[Fetched] {
+	refuse := func(code int16) Fetched { return Fetched{ErrorCode: code} }
+	if code := checkGroup(group, true); code != 0 {
+		return answered(refuse(code))
+	}
+	return ask(ctx, c, group, refuse, func(s *shard, r *Reply[Fetched]) {
+		r.give(s, Fetched{Offsets: s.groups[group].fetch(topics)}, true)
+	})
+}
+
+// DeleteOffsets is OffsetDelete.
+func (c *Coordinator) DeleteOffsets(ctx context.Context, in *kmsg.OffsetDeleteRequest) *Reply[*kmsg.OffsetDeleteResponse] {
+	refuse := func(code int16) *kmsg.OffsetDeleteResponse {
+		r := kmsg.NewPtrOffsetDeleteResponse()
+		r.ErrorCode = code
+		return r
+	}
+	if code := checkGroup(in.Group, false); code != 0 {
+		return answered(refuse(code))
+	}
+	return ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[*kmsg.OffsetDeleteResponse]) {
+		g := s.groups[in.Group]
+		if g == nil {
+			r.give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
+			return
+		}
+		response := refuse(0)
+		wrote := s.do(g, func(st *step) { response.ErrorCode, response.Topics = g.deleteOffsets(st, in.Topics) })
+		r.give(s, response, wrote)
+	})
+}
+
+// Delete deletes one group; the reply is an error code.
+func (c *Coordinator) Delete(ctx context.Context, group string) *Reply[int16] {
+	if code := checkGroup(group, true); code != 0 {
+		return answered(code)
+	}
+	return ask(ctx, c, group, itself, func(s *shard, r *Reply[int16]) {
+		g := s.groups[group]
+		if g == nil {
+			r.give(s, protocol.ErrGroupIDNotFound.Code, false)
+			return
+		}
+		var code int16
+		wrote := s.do(g, func(st *step) { code = g.kill(st) })
+		r.give(s, code, wrote)
+	})
+}
+
+// Describe describes one group; ErrorCode is GROUP_ID_NOT_FOUND and State
+// Dead for one that does not exist.
+func (c *Coordinator) Describe(ctx context.Context, group string) *Reply[kmsg.DescribeGroupsResponseGroup] {
+	refuse := func(code int16) kmsg.DescribeGroupsResponseGroup {
+		d := kmsg.NewDescribeGroupsResponseGroup()
+		d.Group, d.ErrorCode = group, code
+		if code == protocol.ErrGroupIDNotFound.Code {
+			d.State = dead.String()
+		}
+		return d
+	}
+	if code := checkGroup(group, true); code != 0 {
+		return answered(refuse(code))
+	}
+	return ask(ctx, c, group, refuse, func(s *shard, r *Reply[kmsg.DescribeGroupsResponseGroup]) {
+		if g := s.groups[group]; g != nil {
+			r.give(s, g.describe(), false)
+			return
+		}
+		r.give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
+	})
+}
+
+// List is ListGroups: the groups in one of states and of one of types (empty:
+// all; case does not matter), in order of their ids. A shard that does not
+// answer gives the response its error code and leaves its groups out.
+func (c *Coordinator) List(ctx context.Context, states, types []string) *kmsg.ListGroupsResponse {
+	out := kmsg.NewPtrListGroupsResponse()
+	has := func(list []string, one string) bool {
+		return len(list) == 0 || slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, one) })
+	}
+	if !has(types, classicType) {
+		return out
+	}
+	out.ErrorCode = each(ctx, c, func(s *shard) []kmsg.ListGroupsResponseGroup {
+		return s.list(func(state string) bool { return has(states, state) })
+	}, func(list []kmsg.ListGroupsResponseGroup) { out.Groups = append(out.Groups, list...) })
+	slices.SortFunc(out.Groups, func(a, b kmsg.ListGroupsResponseGroup) int { return strings.Compare(a.Group, b.Group) })
+	return out
+}
+
+// Snapshot returns every group, for metrics and the admin view. Shards that
+// do not answer before ctx ends are left out.
+func (c *Coordinator) Snapshot(ctx context.Context) []Snapshot {
+	var out []Snapshot
+	each(ctx, c, (*shard).snapshot, func(list []Snapshot) { out = append(out, list...) })
+	slices.SortFunc(out, func(a, b Snapshot) int { return strings.Compare(a.Group, b.Group) })
+	return out
+}
+
+// each asks all shards at once and collects what they answer; it returns the
+// last error code.
+func each[T any](ctx context.Context, c *Coordinator, read func(*shard) []T, collect func([]T)) (code int16) {
+	type part struct {
+		list []T
+		code int16
+	}
+	shards, err := c.allShards()
+	if err != nil {
+		return protocol.CodeOf(err)
+	}
+	replies := make([]*Reply[part], len(shards))
+	for i, s := range shards {
+		refuse := func(code int16) part { return part{code: code} }
+		if err := s.awaitLoaded(ctx); err != nil {
+			replies[i] = answered(refuse(protocol.CodeOf(err)))
+			continue
+		}
+		replies[i] = askShard(ctx, s, refuse, func(s *shard, r *Reply[part]) { r.give(s, part{list: read(s)}, false) })
+	}
+	for _, r := range replies {
+		p := r.Wait(ctx)
+		collect(p.list)
+		code = max(code, p.code)
+	}
+	return code
+}
+
+// TopicDeleted forgets the committed offsets of a deleted topic in all groups.
+// It does not wait for the shards to do so. What is lost by a crash in between
+// expires, or is overwritten by the next commit.
+func (c *Coordinator) TopicDeleted(ctx context.Context, topic string) {
+	shards, err := c.allShards()
+	if err != nil {
+		return // no groups here, or stopping: nothing to forget
+	}
+	for _, s := range shards {
+		err := s.send(ctx, command{
+			run: func(s *shard) {
+				for _, g := range s.groups {
+					s.do(g, func(st *step) { g.dropTopic(st, topic) })
+				}
+			},
+			refuse: func(int16) {},
+		})
+		if err != nil {
+			c.settings.logger.Warn("offsets of a deleted topic stay until they expire", "topic", topic, "partition", s.index, "error", err)
+		}
+	}
+}

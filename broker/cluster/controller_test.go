@@ -14,7 +14,7 @@ import (
 // testImage is a cluster of node 1 with topics a (2 partitions), b.c and __consumer_offsets.
 func testImage(t *testing.T, overrides ...string) *Image {
 	t.Helper()
-	settings, _, err := config.Load(config.Sources{Overrides: overrides})
+	settings, _, err := config.Load(config.Sources{Overrides: append([]string{"node.id=1"}, overrides...)})
 	if err != nil {
 		t.Fatal(err)
 	}

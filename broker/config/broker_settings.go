@@ -24,7 +24,7 @@ func brokerSettings() []Setting {
 
 func networkSettings() []Setting {
 	return []Setting{
-		{Name: "node.id", Type: Int, Default: "1", Rule: atLeast(0), Synonyms: []Synonym{{Name: "broker.id"}},
+		{Name: "node.id", Type: Int, Default: "0", Rule: atLeast(0), Synonyms: []Synonym{{Name: "broker.id"}},
 			Doc: "This node's id, as clients see it."},
 		unset("broker.id", Int, atLeast(-1), "Older name of node.id; -1 leaves it to node.id."),
 		unset("broker.rack", String, Rule{}, "Rack of this node, told to clients in Metadata."),
@@ -56,16 +56,13 @@ func logSettings() []Setting {
 	return []Setting{
 		{Name: "log.dirs", Type: List, Null: true, Rule: notEmpty(), Synonyms: []Synonym{{Name: "log.dir"}}, unbuilt: oneDir,
 			Doc: "Directory of the partitions' logs. One directory is built; unset: log.dir."},
-		{Name: "log.dir", Type: List, Default: "fluxmq-data", Rule: notEmpty(), unbuilt: oneDir,
+		{Name: "log.dir", Type: List, Default: "./data", Rule: notEmpty(), unbuilt: oneDir,
 			Doc: "Directory of the partitions' logs when log.dirs is unset. Kafka's default is /tmp/kafka-logs; ours lies in the working directory."},
 		broker("num.partitions", Int, "1", atLeast(1), "Partitions of a topic created without a count."),
 		broker("default.replication.factor", Int, "1", atLeast(1), "Replicas of a topic created without a count; held to the number of live nodes."),
 		broker("auto.create.topics.enable", Boolean, "true", Rule{}, "Whether a Metadata request may create the topics it asks for."),
 		broker("delete.topic.enable", Boolean, "true", Rule{}, "Whether topics can be deleted."),
 		broker("log.retention.check.interval.ms", Long, "300000", atLeast(1), "How often retention looks for segments that may go, in milliseconds."),
-		broker("log.flush.offset.checkpoint.interval.ms", Int, "60000", atLeast(0), "How often the recovery points are written, in milliseconds."),
-		broker("num.recovery.threads.per.data.dir", Int, "2", atLeast(1), "Logs opened at the same time at start."),
-		broker("producer.id.expiration.ms", Int, "86400000", atLeast(1), "How long an idle producer id's sequence numbers are kept, in milliseconds."),
 		broker("max.request.partition.size.limit", Int, "2000", atLeast(1), "Most partitions one DescribeTopicPartitions reply holds."),
 	}
 }
@@ -166,6 +163,9 @@ func acceptedSettings() []Setting {
 		broker("transaction.state.log.min.isr", Int, "2", atLeast(1), "Least ISR of __transaction_state; transactions are not built yet."),
 		broker("sasl.enabled.mechanisms", List, "GSSAPI", Rule{}, "SASL mechanisms; SASL is not built yet."),
 		broker("super.users", String, "", Rule{}, "Principals that authorization does not bind; authorization is not built yet."),
+		broker("log.flush.offset.checkpoint.interval.ms", Int, "60000", atLeast(0), "How often recovery points are written; here with every round of log maintenance."),
+		broker("num.recovery.threads.per.data.dir", Int, "2", atLeast(1), "Logs opened at the same time at start; here twice the CPUs."),
+		broker("producer.id.expiration.ms", Int, "86400000", atLeast(1), "How long an idle producer id's sequence numbers are kept; here always a day."),
 		broker("request.timeout.ms", Int, "30000", Rule{}, "Timeout of requests between brokers."),
 		broker("log.flush.start.offset.checkpoint.interval.ms", Int, "60000", atLeast(0), "How often log start offsets are written; here they are written when they move."),
 		broker("transaction.max.timeout.ms", Int, "900000", atLeast(1), "Longest transaction timeout; transactions are not built yet."),

@@ -27,7 +27,7 @@ func TestDefaults(t *testing.T) {
 	if n.ConnectionsMaxIdle != 10*time.Minute || n.OffsetsRetention != 7*24*time.Hour || n.MessageMaxBytes != 1048588 {
 		t.Errorf("defaults differ: %+v", n)
 	}
-	if n.LogDir != "fluxmq-data" || n.AdminListener != "127.0.0.1:9644" || n.NodeID != 1 {
+	if n.LogDir != "./data" || n.AdminListener != "127.0.0.1:9644" || n.NodeID != 0 {
 		t.Errorf("defaults differ: %+v", n)
 	}
 }
@@ -171,7 +171,7 @@ func TestNodeIDs(t *testing.T) {
 		t.Fatal("node.id and broker.id may not differ")
 	}
 	n, _, err := Load(Sources{Overrides: []string{"broker.id=-1"}})
-	if err != nil || n.NodeID != 1 {
+	if err != nil || n.NodeID != 0 {
 		t.Fatalf("broker.id=-1: %v %v", n, err)
 	}
 }

@@ -46,9 +46,6 @@ type Node struct {
 	MaxDescribedPartitions                       int32
 
 	RetentionCheckInterval   time.Duration
-	FlushCheckpointInterval  time.Duration
-	RecoveryThreads          int
-	ProducerIDExpiration     time.Duration
 	OffsetMetadataMaxBytes   int32
 	OffsetsCommitTimeout     time.Duration
 	OffsetsTopicPartitions   int32
@@ -136,9 +133,6 @@ func (n *Node) fill() error {
 	n.MaxDescribedPartitions = int32(n.whole("max.request.partition.size.limit"))
 
 	n.RetentionCheckInterval = n.millis("log.retention.check.interval.ms")
-	n.FlushCheckpointInterval = n.millis("log.flush.offset.checkpoint.interval.ms")
-	n.RecoveryThreads = int(n.whole("num.recovery.threads.per.data.dir"))
-	n.ProducerIDExpiration = n.millis("producer.id.expiration.ms")
 	n.OffsetMetadataMaxBytes = int32(n.whole("offset.metadata.max.bytes"))
 	n.OffsetsCommitTimeout = n.millis("offsets.commit.timeout.ms")
 	n.OffsetsTopicPartitions = int32(n.whole("offsets.topic.num.partitions"))

@@ -9,7 +9,9 @@ import (
 
 // Topic is one topic's settings parsed once: overrides on the broker's
 // defaults. Immutable. A negative duration or size means for ever or no
-// limit; the largest Duration stands for Kafka's "never".
+// limit; the largest Duration stands for Kafka's "never". A setting of 0 is here
+// the least positive value, which means the same: the rooms below take a zero
+// for "not given".
 type Topic struct {
 	// CleanupDelete and CleanupCompact are cleanup.policy. Compaction is not
 	// built: a topic that is only compacted keeps all its records.
@@ -78,14 +80,14 @@ func ParseTopic(n *Node, overrides map[string]string) (*Topic, error) {
 	t := &Topic{
 		SegmentBytes:       v.whole("segment.bytes"),
 		SegmentIndexBytes:  v.whole("segment.index.bytes"),
-		IndexIntervalBytes: v.whole("index.interval.bytes"),
+		IndexIntervalBytes: max1(v.whole("index.interval.bytes")),
 		SegmentAge:         milliseconds(v.whole("segment.ms")),
-		Retention:          milliseconds(v.whole("retention.ms")),
+		Retention:          max1(milliseconds(v.whole("retention.ms"))),
 		FileDeleteDelay:    milliseconds(v.whole("file.delete.delay.ms")),
-		FlushInterval:      milliseconds(v.whole("flush.ms")),
-		RetentionBytes:     v.whole("retention.bytes"),
+		FlushInterval:      max1(milliseconds(v.whole("flush.ms"))),
+		RetentionBytes:     max1(v.whole("retention.bytes")),
 		FlushMessages:      v.whole("flush.messages"),
-		MaxMessageBytes:    int32(v.whole("max.message.bytes")),
+		MaxMessageBytes:    int32(max1(v.whole("max.message.bytes"))),
 		LogAppendTime:      v.text("message.timestamp.type") == "LogAppendTime",
 		TimestampBeforeMax: milliseconds(v.whole("message.timestamp.before.max.ms")),
 		TimestampAfterMax:  milliseconds(v.whole("message.timestamp.after.max.ms")),
@@ -101,6 +103,14 @@ func ParseTopic(n *Node, overrides map[string]string) (*Topic, error) {
 		t.CleanupCompact = t.CleanupCompact || policy == "compact"
 	}
 	return t, nil
+}
+
+// max1 makes 1 of 0 and leaves the rest.
+func max1[N int64 | time.Duration](v N) N {
+	if v == 0 {
+		return 1
+	}
+	return v
 }
 
 // TopicCautions are the sentences a person should read about a topic's

@@ -48,6 +48,17 @@ func TestTopicDefaultsFollowTheBroker(t *testing.T) {
 	}
 }
 
+// TestZeroStaysZero: a zero must not reach the log as "not given".
+func TestZeroStaysZero(t *testing.T) {
+	topic, err := ParseTopic(Default(), map[string]string{"retention.ms": "0", "retention.bytes": "0", "flush.ms": "0", "max.message.bytes": "0", "index.interval.bytes": "0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if topic.Retention <= 0 || topic.Retention.Milliseconds() != 0 || topic.RetentionBytes != 1 || topic.FlushInterval <= 0 || topic.MaxMessageBytes != 1 || topic.IndexIntervalBytes != 1 {
+		t.Errorf("%+v", topic)
+	}
+}
+
 func TestTopicRefusals(t *testing.T) {
 	for _, test := range []struct {
 		key, value string

@@ -24,7 +24,7 @@ import (
 func topicHandler(t *testing.T, overrides ...string) *Handler {
 	t.Helper()
 	dir := t.TempDir()
-	settings, _, err := config.Load(config.Sources{Overrides: append([]string{"log.dirs=" + dir, "cluster.id=test"}, overrides...)})
+	settings, _, err := config.Load(config.Sources{Overrides: append([]string{"log.dirs=" + dir, "cluster.id=test", "node.id=1"}, overrides...)})
 	if err != nil {
 		t.Fatal(err)
 	}

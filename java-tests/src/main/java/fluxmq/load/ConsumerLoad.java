@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
+import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -15,10 +16,12 @@ import org.apache.kafka.common.TopicPartition;
 
 /**
  * One consumer with its assigned partitions. It reads a range once ({@link #readRange}) or follows the end of the log
- * ({@link #follow}). One thread, but for {@link #wakeup}.
+ * ({@link #follow}). One thread.
  */
 final class ConsumerLoad implements AutoCloseable {
     private static final Duration POLL = Duration.ofMillis(100);
+    /** A read back that gets nothing for so long will get nothing more: 15 s. */
+    private static final long IDLE_NS = 15_000_000_000L;
 
     private final KafkaConsumer<byte[], byte[]> consumer;
     private final String topic;
@@ -41,7 +44,8 @@ final class ConsumerLoad implements AutoCloseable {
 
     /**
      * Reads the partitions from their start to their end offsets (indexed by partition), every record once, in order.
-     * TimeoutException at the deadline (System.nanoTime), with the place of a partition that was not read to its end.
+     * TimeoutException at the deadline (System.nanoTime) or when nothing came for {@link #IDLE_NS}, with the place of a
+     * partition that was not read to its end.
      */
     void readRange(long[] from, long[] to, Sink sink, long deadlineNanoTime) throws TimeoutException {
         Set<TopicPartition> open = new HashSet<>();
@@ -54,6 +58,7 @@ final class ConsumerLoad implements AutoCloseable {
         // A partition keeps its pause of an earlier pass.
         consumer.resume(open);
         open.forEach(partition -> consumer.seek(partition, from[partition.partition()]));
+        long lastRecords = System.nanoTime();
         while (!open.isEmpty()) {
             ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
             long received = Clock.unixNanos();
@@ -75,10 +80,12 @@ final class ConsumerLoad implements AutoCloseable {
                 open.removeAll(ended);
                 consumer.pause(ended);
             }
-            if (!open.isEmpty() && System.nanoTime() >= deadlineNanoTime) {
+            long now = System.nanoTime();
+            lastRecords = records.isEmpty() ? lastRecords : now;
+            if (!open.isEmpty() && (now >= deadlineNanoTime || now - lastRecords >= IDLE_NS)) {
                 TopicPartition first = open.iterator().next();
-                throw new TimeoutException("partition " + first.partition() + " was read to offset " + consumer.position(first) + " of "
-                        + to[first.partition()] + " when the time was over");
+                throw new TimeoutException("partition " + first.partition() + " could be read to offset " + consumer.position(first, POLL) + ", its end offset is "
+                        + to[first.partition()] + ": " + (now >= deadlineNanoTime ? "the time for it was over" : "nothing came for 15 s"));
             }
         }
     }
@@ -112,6 +119,6 @@ final class ConsumerLoad implements AutoCloseable {
     /** Closes the client without waiting for the broker. */
     @Override
     public void close() {
-        consumer.close(org.apache.kafka.clients.consumer.CloseOptions.timeout(Duration.ZERO));
+        consumer.close(CloseOptions.timeout(Duration.ZERO));
     }
 }

@@ -27,18 +27,17 @@ final class Ledger {
 
     /** Findings kept per kind and partition while reading. */
     private static final int MAX_PER_PLACE = 20;
-    private static final VarHandle WORDS = MethodHandles.arrayElementVarHandle(long[].class);
+    private static final VarHandle PLACES = MethodHandles.arrayElementVarHandle(int[].class);
 
     private final long tag;
     private final int valueBytes;
     private final Sent[] sent;
     private final Part[] parts;
 
-    /** One producer: its log, how many sequences it used, and a bit for each that was read back. */
+    /** One producer: its log, and for each sequence where it was first read: offset - start offset + 1, 0 before. */
     private static final class Sent {
         final SentLog log = new SentLog();
-        long sequences;
-        long[] seen = new long[0];
+        int[] readAt = new int[0];
     }
 
     /** One partition as read. Written by its reader. */
@@ -48,6 +47,8 @@ final class Ledger {
         final long[] highest;
         final List<Finding> findings = new ArrayList<>();
         long foreign;
+        /** Belongs to the sample that is read back. */
+        boolean chosen;
         boolean read;
         /** The offset behind the last record of the newest finding: a record here may belong to the same broken batch. */
         long runsOnAt = -1;
@@ -56,6 +57,10 @@ final class Ledger {
             counts.partition = partition;
             highest = new long[producers];
             Arrays.fill(highest, -1);
+        }
+
+        boolean roomFor(String kind) {
+            return findings.stream().filter(f -> f.kind.equals(kind)).count() < MAX_PER_PLACE;
         }
     }
 
@@ -80,14 +85,18 @@ final class Ledger {
 
     /** Says that producer used the sequences below that bound; needed before its records are read. */
     void sequences(int producer, long bound) {
-        sent[producer].sequences = bound;
-        sent[producer].seen = new long[Math.toIntExact((bound + 63) >>> 6)];
+        sent[producer].readAt = new int[Math.toIntExact(bound)];
     }
 
-    /** The range of a partition that belongs to the run. */
+    /** The range of a partition that belongs to the run; needed before it is read, and again when its end has grown. */
     void range(int partition, long startOffset, long endOffset) {
         parts[partition].counts.startOffset = startOffset;
         parts[partition].counts.endOffset = endOffset;
+    }
+
+    /** Says that a partition belongs to the sample that is read back. */
+    void choose(int partition) {
+        parts[partition].chosen = true;
     }
 
     /** Says that a partition was read from its start to its end, so that what is missing in it is lost. */
@@ -107,52 +116,61 @@ final class Ledger {
         /** Checks the record at that place. */
         void read(int partition, long offset, byte[] value) {
             Part part = parts[partition];
-            if (!Payload.intact(value, crc)) {
-                part.counts.corrupt++;
-                note(part, "corrupt", offset, 0, 0);
+            boolean intact = Payload.intact(value, crc);
+            if (intact && Payload.tag(value) != tag) {
+                part.foreign++;
                 return;
             }
-            if (Payload.tag(value) != tag) {
-                part.foreign++;
+            part.counts.read++;
+            if (!intact || value.length != valueBytes || !used(Payload.producer(value), Payload.sequence(value))) {
+                part.counts.corrupt++;
+                note(part, "corrupt", offset, 0, 0, 0);
                 return;
             }
             int producer = Payload.producer(value);
             long sequence = Payload.sequence(value);
-            if (value.length != valueBytes || producer < 0 || producer >= sent.length || sequence < 0 || sequence >= sent[producer].sequences) {
-                part.counts.corrupt++;
-                note(part, "corrupt", offset, producer, sequence);
-                return;
-            }
-            part.counts.read++;
-            long bit = 1L << sequence;
-            boolean again = ((long) WORDS.getAndBitwiseOr(sent[producer].seen, (int) (sequence >>> 6), bit) & bit) != 0;
-            if (again) {
+            int place = (int) (offset - part.counts.startOffset + 1);
+            int first = (int) PLACES.compareAndExchange(sent[producer].readAt, (int) sequence, 0, place);
+            if (first != 0) {
                 part.counts.duplicated++;
-                note(part, "duplicated", offset, producer, sequence);
+                note(part, "duplicated", offset, producer, sequence, firstOffset(part, producer, sequence, first));
             } else if (sequence < part.highest[producer]) {
                 part.counts.reordered++;
-                note(part, "reordered", offset, producer, sequence);
+                note(part, "reordered", offset, producer, sequence, 0);
             } else {
                 part.highest[producer] = sequence;
             }
         }
+
+        private boolean used(int producer, long sequence) {
+            return producer >= 0 && producer < sent.length && sequence >= 0 && sequence < sent[producer].readAt.length;
+        }
+
+        /** Where the first copy lies: in the partition that the callback named, or else in this one. */
+        private long firstOffset(Part here, int producer, long sequence, int place) {
+            int acknowledged = sent[producer].log.partition(sequence);
+            return (acknowledged < parts.length ? parts[acknowledged] : here).counts.startOffset + Integer.toUnsignedLong(place) - 1;
+        }
     }
 
     /** Adds to the newest finding when the record is of the same kind and producer and follows it, as the records of a batch do. */
-    private static void note(Part part, String kind, long offset, int producer, long sequence) {
+    private static void note(Part part, String kind, long offset, int producer, long sequence, long firstOffset) {
         Finding newest = part.findings.isEmpty() ? null : part.findings.get(part.findings.size() - 1);
-        if (newest != null && newest.kind.equals(kind) && offset == part.runsOnAt
-                && (kind.equals("corrupt") || newest.producer == producer && sequence > newest.lastSequence)) {
+        boolean follows = newest != null && newest.kind.equals(kind) && offset == part.runsOnAt && switch (kind) {
+            case "corrupt" -> true;
+            case "duplicated" -> newest.producer == producer && sequence > newest.lastSequence && newest.firstOffset + newest.count == firstOffset;
+            default -> newest.producer == producer && sequence > newest.lastSequence;
+        };
+        if (follows) {
             newest.lastSequence = sequence;
             newest.count++;
             part.runsOnAt = offset + 1;
-            return;
+        } else if (part.roomFor(kind)) {
+            Finding finding = finding(kind, part.counts.partition, offset, producer, sequence);
+            finding.firstOffset = firstOffset;
+            part.findings.add(finding);
+            part.runsOnAt = offset + 1;
         }
-        if (part.findings.stream().filter(f -> f.kind.equals(kind)).count() >= MAX_PER_PLACE) {
-            return;
-        }
-        part.findings.add(finding(kind, part.counts.partition, offset, producer, sequence));
-        part.runsOnAt = offset + 1;
     }
 
     private static Finding finding(String kind, int partition, long offset, int producer, long sequence) {
@@ -195,34 +213,38 @@ final class Ledger {
         return result;
     }
 
+    /** Finds what one producer sent without error and nobody read. Losses with no read record between them, in their partition, are one finding. */
     private void settle(int producer, LedgerResult result) {
         Sent of = sent[producer];
-        int[] openLost = new int[parts.length];
-        Arrays.fill(openLost, -1);
-        List<Finding> lost = new ArrayList<>();
-        for (long sequence = 0; sequence < of.sequences; sequence++) {
+        Finding[] open = new Finding[parts.length];
+        long[] lastOffset = new long[parts.length];
+        Arrays.fill(lastOffset, -1);
+        for (int sequence = 0; sequence < of.readAt.length; sequence++) {
             int partition = of.log.partition(sequence);
-            if (partition == UNKNOWN_PARTITION || partition >= parts.length) {
+            if (partition >= parts.length) {
                 continue;
             }
-            result.expected++;
             Part part = parts[partition];
             part.counts.sent++;
-            boolean seen = (of.seen[(int) (sequence >>> 6)] >>> sequence & 1) != 0;
-            if (seen || !part.read) {
-                openLost[partition] = -1;
+            result.expected += part.chosen ? 1 : 0;
+            int place = of.readAt[sequence];
+            if (place != 0) {
+                lastOffset[partition] = part.counts.startOffset + Integer.toUnsignedLong(place) - 1;
+                open[partition] = null;
+                continue;
+            }
+            if (!part.read) {
                 continue;
             }
             part.counts.lost++;
-            if (openLost[partition] >= 0) {
-                Finding open = lost.get(openLost[partition]);
-                open.lastSequence = sequence;
-                open.count++;
-            } else if (part.findings.stream().filter(f -> f.kind.equals("lost")).count() < MAX_PER_PLACE) {
-                Finding open = finding("lost", partition, -1, producer, sequence);
-                openLost[partition] = lost.size();
-                lost.add(open);
-                part.findings.add(open);
+            if (open[partition] != null) {
+                open[partition].lastSequence = sequence;
+                open[partition].count++;
+                continue;
+            }
+            open[partition] = finding("lost", partition, lastOffset[partition], producer, sequence);
+            if (part.roomFor("lost")) {
+                part.findings.add(open[partition]);
             }
         }
     }
@@ -238,54 +260,5 @@ final class Ledger {
         first.sort(Comparator.comparingInt(f -> List.of("lost", "duplicated", "reordered", "corrupt").indexOf(f.kind)));
         first.addAll(others);
         return new ArrayList<>(first.subList(0, Math.min(first.size(), MAX_FINDINGS)));
-    }
-
-    /**
-     * Looks for the places that only a second reading can tell: for a loss the last record of that producer before the gap,
-     * for a duplicate the earlier copy. Feed it the records of a finding's partition from its start, in offset order.
-     */
-    static final class Places {
-        private final List<Finding> open;
-        private final long[] nearest;
-        private final long tag;
-
-        Places(LedgerResult result, int partition, long tag) {
-            this.tag = tag;
-            open = result.findings.stream().filter(f -> f.partition == partition && needsPlace(f)).toList();
-            nearest = new long[open.size()];
-            Arrays.fill(nearest, -1);
-        }
-
-        /** The partitions that need a second reading. */
-        static List<Integer> partitions(LedgerResult result) {
-            return result.findings.stream().filter(Places::needsPlace).map(f -> f.partition).distinct().sorted().toList();
-        }
-
-        private static boolean needsPlace(Finding finding) {
-            return finding.kind.equals("lost") || finding.kind.equals("duplicated");
-        }
-
-        void read(long offset, byte[] value) {
-            if (!Payload.carries(value, tag)) {
-                return;
-            }
-            long producer = Integer.toUnsignedLong(Payload.producer(value));
-            long sequence = Payload.sequence(value);
-            for (int i = 0; i < open.size(); i++) {
-                Finding finding = open.get(i);
-                if (finding.producer != producer) {
-                    continue;
-                }
-                if (finding.kind.equals("duplicated")) {
-                    if (sequence == finding.firstSequence && offset < finding.offset && nearest[i] < 0) {
-                        finding.firstOffset = offset;
-                        nearest[i] = sequence;
-                    }
-                } else if (sequence < finding.firstSequence && sequence > nearest[i]) {
-                    nearest[i] = sequence;
-                    finding.offset = offset;
-                }
-            }
-        }
     }
 }

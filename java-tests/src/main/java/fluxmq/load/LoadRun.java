@@ -4,7 +4,6 @@ import fluxmq.load.ClientResult.LedgerResult;
 import fluxmq.load.ClientResult.Phase;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeoutException;
 import org.apache.kafka.common.utils.internals.AppInfoParser;
@@ -26,6 +25,9 @@ abstract class LoadRun {
         this.settings = settings;
         this.events = events;
         this.out = out;
+        if (java.nio.file.Files.exists(out.resolve(ResultWriter.FILE_NAME))) {
+            throw LoadException.run(out + " holds the result of another run; results are never overwritten");
+        }
         try {
             payload = Payload.build(job);
             latency = new Latency(out);
@@ -126,31 +128,34 @@ abstract class LoadRun {
     }
 
     /** Reads partitions back and settles the ledger into the result; the lowest partitions that hold at least the job's fraction of the records. */
-    void verify(Ledger ledger, long[] from, long[] to) throws LoadException, InterruptedException {
+    void verify(Ledger ledger, long[] from, long[] to) throws InterruptedException {
         long deadline = deadline(job.verifyTimeoutSeconds);
-        for (int p = 0; p < to.length; p++) {
-            ledger.range(p, from[p], to[p]);
-        }
-        int whole = wholePartitions(from, to);
+        int whole = choose(ledger, from, to);
         String failure = "";
         try {
             readBack(ledger, from, to, whole, deadline);
         } catch (LoadException e) {
             failure = e.getMessage();
         }
-        settle(ledger, from, to, failure, deadline);
+        result.ledger = ledger.settle();
+        result.ledger.failureText = failure;
     }
 
-    private int wholePartitions(long[] from, long[] to) {
-        long wanted = (long) Math.ceil(job.verifyFraction * (Arrays.stream(to).sum() - Arrays.stream(from).sum()));
-        if (job.verifyFraction == 1) {
-            return to.length;
+    /** Tells the ledger the ranges and which partitions are checked, the lowest ones; their number is returned. */
+    int choose(Ledger ledger, long[] from, long[] to) {
+        long all = 0;
+        for (int p = 0; p < to.length; p++) {
+            ledger.range(p, from[p], to[p]);
+            all += to[p] - from[p];
         }
-        int count = 0;
-        for (long covered = 0; covered < wanted && count < to.length; count++) {
-            covered += to[count] - from[count];
+        int whole = job.verifyFraction == 1 ? to.length : 0;
+        for (long covered = 0; job.verifyFraction < 1 && covered < Math.ceil(job.verifyFraction * all) && whole < to.length; whole++) {
+            covered += to[whole] - from[whole];
         }
-        return count;
+        for (int p = 0; p < whole; p++) {
+            ledger.choose(p);
+        }
+        return whole;
     }
 
     private void readBack(Ledger ledger, long[] from, long[] to, int whole, long deadline) throws LoadException, InterruptedException {
@@ -173,30 +178,6 @@ abstract class LoadRun {
             if (!crew.join(deadline + Clock.nanos(10))) {
                 throw LoadException.run("the read back did not end in " + job.verifyTimeoutSeconds + " s");
             }
-        }
-    }
-
-    /** Settles the ledger into the result and looks up the places of its findings while there is time. */
-    void settle(Ledger ledger, long[] from, long[] to, String failure, long deadline) throws LoadException, InterruptedException {
-        result.ledger = ledger.settle();
-        result.ledger.failureText = failure;
-        List<Integer> partitions = Ledger.Places.partitions(result.ledger);
-        if (partitions.isEmpty() || !failure.isEmpty()) {
-            return;
-        }
-        try (Crew crew = new Crew()) {
-            crew.start("places", () -> {
-                for (int partition : partitions) {
-                    Ledger.Places places = new Ledger.Places(result.ledger, partition, job.tag());
-                    try (ConsumerLoad consumer = new ConsumerLoad(settings.verifier(0), job.topic, List.of(partition))) {
-                        consumer.readRange(from, to, (record, received) -> places.read(record.offset(), record.value()), deadline);
-                    }
-                }
-                return null;
-            });
-            crew.join(deadline);
-        } catch (LoadException e) {
-            System.err.println("the places of some findings are not known: " + e.getMessage());
         }
     }
 }

@@ -5,8 +5,10 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.zip.CRC32C;
+import org.apache.kafka.clients.producer.ProducerConfig;
 
 /**
  * The values and keys of a run. A value is a header that lets every record be recognised and checked, and a body from a
@@ -38,7 +40,7 @@ final class Payload {
     private static final VarHandle LONG = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
 
     private static final int BODIES = 1024;
-    /** Bodies of large values are fewer, so that the pool stays below this; a power of two in any case. */
+    /** Bodies of large values are fewer, so that the pool stays below this; 8 at least. */
     private static final long MAX_POOL_BYTES = 64L << 20;
     private static final int BLOCK_BYTES = 64 << 10;
     private static final int BLOCKS = 16;
@@ -73,17 +75,14 @@ final class Payload {
      */
     static Payload build(Job job) throws IOException {
         int bodyBytes = job.payload.valueBytes - HEADER_BYTES;
-        int count = BODIES;
-        while (count > 8 && (long) count * bodyBytes > MAX_POOL_BYTES) {
-            count /= 2;
-        }
+        Codec codec = Codec.of(job.producer);
+        int count = count(job, codec);
         SplittableRandom random = new SplittableRandom(job.payload.seedBits());
         byte[][] noise = new byte[count][bodyBytes];
         byte[][] text = texts(random, count, bodyBytes);
         for (byte[] body : noise) {
             random.nextBytes(body);
         }
-        Codec codec = Codec.of(job.producer);
         // No wish (0) and 1 both mean incompressible.
         double wanted = job.payload.compressedRatio == 0 ? 1 : job.payload.compressedRatio;
         double low = 0;
@@ -102,6 +101,23 @@ final class Payload {
             }
         }
         return new Payload(job, bodies, keys(job.payload.keySpread), reached, codec.name);
+    }
+
+    /**
+     * How many bodies the pool has. zstd looks back over a whole batch: the pool then holds more than one
+     * batch does, or their repetition would be compressed away.
+     */
+    private static int count(Job job, Codec codec) {
+        long wanted = BODIES;
+        if (codec.name.equals("zstd")) {
+            wanted = Math.max(wanted, 3L * batchBytes(job.producer) / (2L * job.payload.valueBytes));
+        }
+        return (int) Math.max(8, Math.min(wanted, MAX_POOL_BYTES / job.payload.valueBytes));
+    }
+
+    private static int batchBytes(Map<String, String> producer) {
+        String given = producer.get(ProducerConfig.BATCH_SIZE_CONFIG);
+        return given == null ? (Integer) ProducerConfig.configDef().defaultValues().get(ProducerConfig.BATCH_SIZE_CONFIG) : Integer.parseInt(given.trim());
     }
 
     private static byte[][] texts(SplittableRandom random, int count, int bodyBytes) {
@@ -182,20 +198,21 @@ final class Payload {
         final byte[] value = new byte[valueBytes];
         private final CRC32C crc = new CRC32C();
         private final SplittableRandom keyChoice;
-        /** Producers begin at different bodies of the pool. */
-        private final int firstBody;
+        /** The next body; producers begin at different ones. */
+        private int next;
 
         private Writer(int producer) {
             INT.set(value, 0, MAGIC);
             LONG.set(value, TAG_AT, tag);
             INT.set(value, PRODUCER_AT, producer);
             keyChoice = new SplittableRandom(seed ^ (producer + 1) * 0x9e3779b97f4a7c15L);
-            firstBody = producer * 131;
+            next = (int) (producer * 131L % bodies.length);
         }
 
         /** Encodes the value of one record; {@link #value} holds it until the next call. */
         void encode(long sequence, long intendedUnixNs) {
-            byte[] body = bodies[(int) (sequence + firstBody) & bodies.length - 1];
+            byte[] body = bodies[next];
+            next = next + 1 == bodies.length ? 0 : next + 1;
             LONG.set(value, SEQUENCE_AT, sequence);
             LONG.set(value, INTENDED_AT, intendedUnixNs);
             System.arraycopy(body, 0, value, HEADER_BYTES, body.length);

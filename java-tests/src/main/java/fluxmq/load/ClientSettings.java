@@ -125,6 +125,8 @@ final class ClientSettings {
     /** The properties of producer number n that fills a topic for mode consume: the job's, with acks=all. */
     Map<String, Object> filler(int n) {
         Map<String, Object> properties = producer(n);
+        // acks=0 turns an unnamed idempotence off, and acks=all would turn it on again with conditions of its own.
+        properties.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, new ProducerConfig(producer(n)).getBoolean(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG).toString());
         properties.put(ProducerConfig.ACKS_CONFIG, "all");
         return properties;
     }

@@ -30,7 +30,8 @@ func GenerateSchema() ([]byte, error) {
 func resultSchema() (*jsonschema.Schema, error) {
 	schema, err := jsonschema.For[Result](&jsonschema.ForOptions{
 		TypeSchemas: map[reflect.Type]*jsonschema.Schema{
-			reflect.TypeFor[map[string]any](): {Type: "object"},
+			reflect.TypeFor[map[string]any]():    {Types: []string{"null", "object"}},
+			reflect.TypeFor[map[string]string](): {Types: []string{"null", "object"}, AdditionalProperties: &jsonschema.Schema{Type: "string"}},
 		},
 	})
 	if err != nil {

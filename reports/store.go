@@ -102,14 +102,12 @@ func (b *Bundle) AddLatencyLog(from string, round int, client string) (string, e
 	})
 }
 
-// Finish writes result.json (checked against the schema), report.md and report.html.
+// Finish writes result.json, report.md and report.html. A result that breaks
+// the schema is kept all the same, and the error says so.
 func (b *Bundle) Finish(result *Result) (*Summary, error) {
 	text, err := json.MarshalIndent(result, "", " ")
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
-	}
-	if err := CheckSchema(text); err != nil {
-		return nil, fmt.Errorf("store: the result breaks its schema: %w", err)
 	}
 	if err := b.WriteFile("result.json", func(w io.Writer) error { _, err := w.Write(append(text, '\n')); return err }); err != nil {
 		return nil, err
@@ -121,7 +119,13 @@ func (b *Bundle) Finish(result *Result) (*Summary, error) {
 	if err := b.WriteFile("report.md", summary.WriteMarkdown); err != nil {
 		return nil, err
 	}
-	return summary, b.WriteFile("report.html", summary.WriteHTML)
+	if err := b.WriteFile("report.html", summary.WriteHTML); err != nil {
+		return nil, err
+	}
+	if err := CheckSchema(text); err != nil {
+		return summary, fmt.Errorf("store: %s breaks its schema: %w", filepath.Join(b.Dir, "result.json"), err)
+	}
+	return summary, nil
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -275,8 +275,13 @@ func (p *Plan) Print(w io.Writer) {
 		}
 		fmt.Fprintf(w, "target    %s: %s\n", name, strings.Join(append(env, argv...), " "))
 	}
+	programs := map[string][]string{} // clients by command line: the Go ones share theirs
 	for _, client := range o.Clients {
-		fmt.Fprintf(w, "client    %s\n", strings.Join(p.clients.argv(client, "JOB", "OUT"), " "))
+		argv := strings.Join(p.clients.argv(client, "JOB", "OUT"), " ")
+		programs[argv] = append(programs[argv], client)
+	}
+	for _, argv := range slices.Sorted(maps.Keys(programs)) {
+		fmt.Fprintf(w, "client    %s: %s\n", strings.Join(programs[argv], ", "), argv)
 	}
 	for _, step := range p.steps {
 		fmt.Fprintf(w, "step %3d  round %d  %-9s on %s\n", step.Position, step.Round, step.Client, o.Targets[step.Target].Kind)

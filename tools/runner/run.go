@@ -424,7 +424,11 @@ func (r *run) takeResult(step Step, client *clientRun, job scenarios.Job, arm *r
 			arm.LatencyLog = name
 		}
 	}
-	return judgeExit(arm.Exit, client.process.exitText(), arm.Result, err, followErr)
+	exit := client.process.exitText()
+	if words := lastLines(tailOf(client.process.logPath), 1); words != "" {
+		exit += ": " + words
+	}
+	return judgeExit(arm.Exit, exit, arm.Result, err, followErr)
 }
 
 // judgeExit turns a client's exit and result into the step's error.
@@ -502,6 +506,8 @@ func (r *run) store(runErr error) (*Outcome, error) {
 		summary, err := r.bundles[i].Finish(result)
 		if err != nil {
 			errs = append(errs, err)
+		}
+		if summary == nil {
 			continue
 		}
 		outcome.Summaries, outcome.Dirs = append(outcome.Summaries, summary), append(outcome.Dirs, r.bundles[i].Dir)

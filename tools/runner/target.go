@@ -185,7 +185,7 @@ func fluxmqVersion(ctx context.Context, binary string) string {
 	if err != nil || line == "" {
 		return "unknown"
 	}
-	return strings.TrimSpace(strings.TrimPrefix(line, "fluxmq"))
+	return strings.TrimSpace(strings.TrimPrefix(line, "fluxmq version"))
 }
 
 // newAddress prepares a broker that somebody else runs.

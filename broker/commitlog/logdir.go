@@ -89,7 +89,7 @@ func (d *LogDir) refuseForeign() error {
 		switch e.Name() {
 		case metaFile:
 			return nil
-		case lockFile, metaFile + ".tmp", "lost+found":
+		case lockFile, stateFile, stateFile + ".tmp", metaFile + ".tmp", "lost+found": // of a start that was cut short
 		default:
 			foreign = e.Name()
 		}
@@ -135,6 +135,9 @@ func (d *LogDir) format() error {
 	d.Identity.NodeID = max(d.Identity.NodeID, 0)
 	d.DirectoryID = randomID()
 	d.Clean = true
+	if err := d.FS.SyncDir(filepath.Dir(d.Path)); err != nil {
+		return err
+	}
 	if err := d.writeState(); err != nil {
 		return err
 	}

@@ -481,7 +481,7 @@ func (l *Log) keep(next int64, o Options) error {
 	if err := l.writeEpochs(true); err != nil {
 		return err
 	}
-	return l.fs.SyncDir(l.dir)
+	return errors.Join(l.fs.SyncDir(l.dir), l.fs.SyncDir(filepath.Dir(l.dir)))
 }
 
 // scanned is where a scan of a segment ended.

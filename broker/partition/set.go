@@ -31,6 +31,8 @@ type SetConfig struct {
 	Durability Durability
 	NowMs      func() int64 // the clock in unix ms; nil: the system's
 	Identity   commitlog.Identity
+	// BootID identifies this run of the machine; "": DefaultBootID. Used with Dir only.
+	BootID string
 
 	// OpenFiles bounds the segment files open at once; 0: a quarter of the
 	// process's limit, at most 4096. A segment in use may hold three descriptors.
@@ -108,8 +110,11 @@ func OpenSet(c SetConfig) (*Set, error) {
 	}
 	dir := c.LogDir
 	if dir == nil {
+		if c.BootID == "" {
+			c.BootID = DefaultBootID()
+		}
 		var err error
-		if dir, err = commitlog.OpenDir(c.FS, c.Dir, c.Identity, DefaultBootID()); err != nil {
+		if dir, err = commitlog.OpenDir(c.FS, c.Dir, c.Identity, c.BootID); err != nil {
 			return nil, err
 		}
 	}

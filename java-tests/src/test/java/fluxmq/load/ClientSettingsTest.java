@@ -45,9 +45,9 @@ class ClientSettingsTest {
 
     @Test
     void aFillerWaitsForAcksAndKeepsTheJobsIdempotence() throws LoadException {
-        Map<String, Object> filler = ClientSettings.of(Jobs.job("\"linger.ms\": \"15\"", "\"acks\": \"0\", \"max.in.flight.requests.per.connection\": \"100\"")).filler(0);
+        Map<String, Object> filler = ClientSettings.of(Jobs.job("\"linger.ms\": \"15\"", "\"acks\": \"0\"")).filler(0);
         assertEquals("all", filler.get("acks"));
-        new ProducerConfig(filler);
+        assertEquals(false, new ProducerConfig(filler).getBoolean("enable.idempotence"));
     }
 
     @Test

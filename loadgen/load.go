@@ -62,7 +62,7 @@ func newRecordLoad(ctx context.Context, job scenarios.Job, client Client, clock 
 	for i := range threads {
 		w := &worker{
 			number: uint32(first + i), runTag: job.RunTag, clock: clock, gate: g,
-			pacer: NewPacer(job.RatePerSecond, i, threads), quota: share(quota, i, threads),
+			pacer: NewPacer(job.RatePerSecond, i, threads), quota: Share(quota, i, threads),
 			keys: pool.Keys, keyRNG: rand.NewPCG(job.Payload.Seed, uint64(first+i)),
 			ledger: &sentLog{}, latency: NewRecorder(),
 		}
@@ -78,8 +78,8 @@ func newRecordLoad(ctx context.Context, job scenarios.Job, client Client, clock 
 	return load, nil
 }
 
-// share is the part of n that worker i of threads does; every part of a quota above 0 is above 0 unless n is less than threads.
-func share(n int64, i, threads int) int64 {
+// Share is the part of n that worker i of threads does; every part of a quota above 0 is above 0 unless n is less than threads.
+func Share(n int64, i, threads int) int64 {
 	part := n / int64(threads)
 	if int64(i) < n%int64(threads) {
 		part++

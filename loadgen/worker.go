@@ -64,7 +64,7 @@ func (w *worker) run(ctx context.Context) error {
 	if w.pacer.Paced() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		if err := sharpenTimers(); err != nil {
+		if err := SharpenTimers(); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func (w *worker) run(ctx context.Context) error {
 				return nil
 			}
 			if intended > now && !w.gate.Over(intended) {
-				if err := sleepNs(ctx, intended-now); err != nil {
+				if err := SleepNs(ctx, intended-now); err != nil {
 					return nil
 				}
 			}
@@ -141,17 +141,18 @@ func (w *worker) done(s *Slot, partition int32, err error) {
 	w.slots.give(s)
 }
 
-// sharpenTimers makes sleeps of this thread end within microseconds; Linux otherwise adds up to 50 µs.
-func sharpenTimers() error {
+// SharpenTimers makes sleeps of the calling thread, which the
+// caller has locked, end within microseconds; Linux otherwise adds up to 50 µs.
+func SharpenTimers() error {
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("pacer: timer slack: %w", err)
 	}
 	return nil
 }
 
-// sleepNs sleeps in the kernel, because Go's timers wake on whole
+// SleepNs sleeps in the kernel, because Go's timers wake on whole
 // milliseconds when the process is idle. Long sleeps look at ctx every 100 ms.
-func sleepNs(ctx context.Context, ns int64) error {
+func SleepNs(ctx context.Context, ns int64) error {
 	const slice = 100_000_000
 	for ns > 0 {
 		if err := ctx.Err(); err != nil {

@@ -14,6 +14,8 @@ import (
 
 	"fluxmq/loadgen"
 	"fluxmq/loadgen/franz"
+	"fluxmq/loadgen/sarama"
+	"fluxmq/loadgen/wire"
 	"fluxmq/scenarios"
 )
 
@@ -26,7 +28,9 @@ type exitError int
 func (e exitError) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
 var drivers = map[string]loadgen.Driver{
-	scenarios.ClientFranz: {NewClient: franz.New},
+	scenarios.ClientFranz:  {NewClient: franz.New},
+	scenarios.ClientSarama: {NewClient: sarama.New},
+	scenarios.ClientWire:   {NewLoad: wire.New},
 }
 
 // execute is main without the process: arguments in, exit code out.

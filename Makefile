@@ -14,7 +14,7 @@ RUNFLAGS  = --target $(TARGET) --profile $(PROFILE) $(if $(CLIENTS),--clients $(
 GO_ONLY   = $(if $(CLIENTS),$(if $(findstring java,$(CLIENTS)),,1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-go build scenario versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger compat targets clean
+.PHONY: help setup setup-go build scenario versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger compat targets docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile
@@ -70,6 +70,9 @@ compat: setup build ## Apache Kafka's own tools on our files and on our broker
 
 targets: setup build ## first figures against Apache Kafka, side by side (about 40 minutes)
 	@tools/checks/targets.sh
+
+docs: build ## write the generated pages (docs/settings.md)
+	@bin/fluxmq config keys > docs/settings.md
 
 clean: ## remove what was built (not reports)
 	@rm -rf bin .cache/build java-tests/target

@@ -3,6 +3,7 @@ package compat
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,10 +40,11 @@ func TestDumpLogSegments(t *testing.T) {
 	if os.Getenv("KAFKA_LIBS") == "" {
 		t.Skip("KAFKA_LIBS is not set: `make compat` sets it to the folder of Apache Kafka's jars")
 	}
-	b := newProcess(t, "--override", "log.segment.bytes=262144")
+	b := newProcess(t, "--override", "log.segment.bytes=1048576")
 	b.start(t)
 	codecs := map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}
-	const records = 5000
+	noise := rand.New(rand.NewPCG(1, 2)) // what does not compress rolls segments in every codec
+	const records = 20000
 	for name, codec := range codecs {
 		client, err := kgo.NewClient(kgo.SeedBrokers(b.addr()), kgo.DefaultProduceTopic("dump-"+name), kgo.AllowAutoTopicCreation(),
 			kgo.ProducerBatchCompression(codec), kgo.ProducerBatchMaxBytes(16<<10))
@@ -50,7 +52,7 @@ func TestDumpLogSegments(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range records {
-			client.Produce(t.Context(), &kgo.Record{Key: []byte(strconv.Itoa(i)), Value: []byte(fmt.Sprintf("value %d of a record that is a bit longer than its key", i)),
+			client.Produce(t.Context(), &kgo.Record{Key: []byte(strconv.Itoa(i)), Value: []byte(fmt.Sprintf("value %d %016x%016x%016x%016x", i, noise.Uint64(), noise.Uint64(), noise.Uint64(), noise.Uint64())),
 				Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("v")}}}, func(_ *kgo.Record, err error) {
 				if err != nil {
 					t.Error(err)
@@ -76,6 +78,9 @@ func TestDumpLogSegments(t *testing.T) {
 		}
 		if strings.Contains(out, "isvalid: false") || strings.Contains(out, "Mismatches in") || strings.Contains(out, "not found") || strings.Contains(out, "Exception") {
 			t.Errorf("%s: DumpLogSegments complains:\n%.4000s", name, out)
+		}
+		if len(segments) < 2 {
+			t.Errorf("%s: no roll happened", name)
 		}
 		t.Logf("%s: %d segments, %d records", name, len(segments), records)
 	}

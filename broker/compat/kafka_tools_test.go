@@ -44,7 +44,7 @@ func TestDumpLogSegments(t *testing.T) {
 	b.start(t)
 	codecs := map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}
 	noise := rand.New(rand.NewPCG(1, 2)) // what does not compress rolls segments in every codec
-	const records = 20000
+	const records = 50000
 	for name, codec := range codecs {
 		client, err := kgo.NewClient(kgo.SeedBrokers(b.addr()), kgo.DefaultProduceTopic("dump-"+name), kgo.AllowAutoTopicCreation(),
 			kgo.ProducerBatchCompression(codec), kgo.ProducerBatchMaxBytes(16<<10))

@@ -353,20 +353,22 @@ func (l *Log) seal(sync bool) error {
 		snapshot := s.rollSnapshot
 		next := l.baseAfter(s)
 		preallocated := l.cfg.Preallocate
+		gone := !slices.Contains(l.segments, s)
 		l.mu.Unlock()
-		if mem == nil {
+		if mem == nil || gone {
 			continue
+		}
+		if preallocated {
+			// Before the index files: they say that the segment needs no scan.
+			if err := s.trimFile(size); err != nil {
+				return err
+			}
 		}
 		if err := s.writeIndexes(mem.offsets, mem.times, sync); err != nil {
 			return err
 		}
 		if snapshot != nil && next > s.base {
 			if err := replaceFileLazily(l.fs, filepath.Join(l.dir, fileName(next, ".snapshot")), snapshot, sync); err != nil {
-				return err
-			}
-		}
-		if preallocated {
-			if err := s.trimFile(size); err != nil {
 				return err
 			}
 		}
@@ -384,14 +386,14 @@ func (l *Log) baseAfter(s *segment) int64 {
 	return -1
 }
 
-// trimFile cuts preallocated space off.
+// trimFile cuts preallocated space off, durably.
 func (s *segment) trimFile(size int64) error {
 	h, err := s.acquire()
 	if err != nil {
 		return err
 	}
 	defer h.unref()
-	return h.file.Truncate(size)
+	return errors.Join(h.file.Truncate(size), h.file.Datasync())
 }
 
 // Sync makes everything appended so far durable and returns the offset below
@@ -433,15 +435,8 @@ func (l *Log) syncTo(rolledOnly bool) (durable int64, err error) {
 			return l.Durable(), l.fail(err)
 		}
 	}
-	if dirDirty {
-		if err := l.fs.SyncDir(l.dir); err != nil {
-			return l.Durable(), l.fail(err)
-		}
-	}
-	if newDir {
-		if err := l.fs.SyncDir(filepath.Dir(l.dir)); err != nil {
-			return l.Durable(), l.fail(err)
-		}
+	if err := l.syncDirs(dirDirty, newDir); err != nil {
+		return l.Durable(), l.fail(err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -458,6 +453,19 @@ func (l *Log) syncTo(rolledOnly bool) (durable int64, err error) {
 		return done
 	})
 	return l.durable, nil
+}
+
+// syncDirs makes the segments' names durable, and the directory's own.
+func (l *Log) syncDirs(entries, itself bool) error {
+	if entries {
+		if err := l.fs.SyncDir(l.dir); err != nil {
+			return err
+		}
+	}
+	if itself {
+		return l.fs.SyncDir(filepath.Dir(l.dir))
+	}
+	return nil
 }
 
 // endOf is the offset after the last of s; mu is held.

@@ -87,6 +87,21 @@ func (m *memoryIndex) boundary(position int64) int64 {
 	return int64(m.offsets[i-1].position)
 }
 
+// keepTail takes over what older knows of batches at or above position.
+func (m *memoryIndex) keepTail(older *memoryIndex, position int64) {
+	m.recent, m.appends = older.recent, older.appends
+	for _, e := range older.offsets {
+		if int64(e.position) >= position {
+			m.offsets = append(m.offsets, e)
+		}
+	}
+	for _, e := range older.times {
+		if n := len(m.times); n == 0 || e.relative > m.times[n-1].relative {
+			m.addTime(e)
+		}
+	}
+}
+
 // fileIndex reads an index file of a sealed segment: through a mapping where
 // there is an operating system's file, else by ReadAt. Read-only after open,
 // so it is safe for concurrent use. A nil *fileIndex may be closed.

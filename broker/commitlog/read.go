@@ -108,12 +108,17 @@ func (l *Log) find(p spot, offset int64) (*handle, found, error) {
 	f, err := l.findIn(h, p, offset)
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, errIndex) {
 		// The index may have led astray: build it anew from the log, once.
-		var rebuilt error
-		if p.in, rebuilt = l.rebuildIndex(h, p.seg, offset); rebuilt != nil {
+		mem, rebuilt := l.rebuildIndex(h, p.seg)
+		if rebuilt != nil {
 			h.unref()
 			return nil, found{}, rebuilt
 		}
-		p.mem = true
+		p.in, p.mem = bracket{0, 0}, true
+		if offset > p.seg.base {
+			l.mu.Lock()
+			p.in = mem.bracket(uint32(min(offset-p.seg.base, math.MaxUint32)))
+			l.mu.Unlock()
+		}
 		f, err = l.findIn(h, p, offset)
 	}
 	if err != nil {
@@ -250,25 +255,51 @@ func (l *Log) bounded(s *segment, h *handle, first found, end, maxBytes int64, m
 	if first.position+maxBytes >= end {
 		return end - first.position, nil
 	}
-	cut, err := l.boundary(s, h, first.position+maxBytes)
+	cut, err := l.boundary(s, h, first, first.position+maxBytes)
 	if err != nil {
 		return 0, err
 	}
 	return max(cut, first.end()) - first.position, nil
 }
 
-// boundary is a batch start at or below position that the index knows.
-func (l *Log) boundary(s *segment, h *handle, position int64) (int64, error) {
+// boundary is a batch start behind first and at or below position that the
+// index knows, or 0.
+func (l *Log) boundary(s *segment, h *handle, first found, position int64) (int64, error) {
 	l.mu.Lock()
-	if s.mem != nil {
-		cut := s.mem.boundary(position)
+	mem := s.mem
+	if mem != nil {
+		cut := mem.boundary(position)
 		l.mu.Unlock()
 		return cut, nil
 	}
+	size := s.size
 	l.mu.Unlock()
+	cut, err := h.boundary(first, position, size)
+	if !errors.Is(err, errIndex) {
+		return cut, err
+	}
+	if mem, err = l.rebuildIndex(h, s); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return mem.boundary(position), nil
+}
+
+// boundary asks the index file, and the log file whether that is true.
+func (h *handle) boundary(first found, position, size int64) (int64, error) {
 	x, err := h.offsetIndex()
 	if err != nil {
 		return 0, err
 	}
-	return x.boundary(position)
+	cut, err := x.boundary(position)
+	if err != nil || cut <= first.position {
+		return 0, err
+	}
+	var header [headerSize]byte
+	f, err := readHeader(h.file, cut, size, header[:])
+	if err != nil || cut < first.end() || f.baseOffset <= first.lastOffset {
+		return 0, fmt.Errorf("%w: no batch begins at %d", errIndex, cut)
+	}
+	return cut, nil
 }

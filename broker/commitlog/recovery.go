@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -249,7 +250,7 @@ func (l *Log) openClean(found listing) error {
 		mem.note(recentBatch{f.baseOffset, f.position, f.size})
 		next, position = f.lastOffset+1, f.end()
 	}
-	active.mem = mem
+	active.mem, active.fromFile = mem, true
 	active.bytesSinceIndex = active.size - from
 	active.maxTimestamp = -1
 	if n := len(mem.times); n > 0 {
@@ -263,6 +264,26 @@ func (l *Log) openClean(found listing) error {
 		active.firstTimestamp = record.Batch(header[:]).MaxTimestamp()
 	}
 	l.logEnd = next
+	return l.proveMaxTimestamp(h, active)
+}
+
+// proveMaxTimestamp checks what the time index says of a segment's largest timestamp.
+func (l *Log) proveMaxTimestamp(h *handle, s *segment) error {
+	if s.maxTimestamp < 0 {
+		return nil
+	}
+	p := spot{seg: s, size: s.size, mem: true}
+	if r := s.maxTimestampOffset - s.base; r > 0 && r <= math.MaxUint32 {
+		p.in = s.mem.bracket(uint32(r))
+	}
+	f, err := l.findIn(h, p, s.maxTimestampOffset)
+	var header [headerSize]byte
+	if err == nil {
+		_, err = readHeader(h.file, f.position, s.size, header[:])
+	}
+	if err != nil || f.lastOffset != s.maxTimestampOffset || record.Batch(header[:]).MaxTimestamp() != s.maxTimestamp {
+		return fmt.Errorf("%w: no batch ends at offset %d with timestamp %d", errIndex, s.maxTimestampOffset, s.maxTimestamp)
+	}
 	return nil
 }
 
@@ -331,6 +352,12 @@ func (l *Log) recover(found listing, o Options, epochsLost bool) error {
 			return err
 		}
 		next = end.next
+		if end.bad != nil && !last && l.segments[i+1].base == next {
+			// A preallocated segment that was rolled and not trimmed yet misses no record.
+			if err := l.trimZeros(s, &end); err != nil {
+				return err
+			}
+		}
 		if end.bad == nil {
 			if !last {
 				l.unsealed = append(l.unsealed, s)
@@ -340,6 +367,32 @@ func (l *Log) recover(found listing, o Options, epochsLost bool) error {
 		return l.damaged(i, next, o, fmt.Errorf("%w: %s at position %d: %w", ErrCorrupt, s.path(".log"), end.position, end.bad), &end)
 	}
 	return l.keep(next, o)
+}
+
+// trimZeros cuts the rest of the file off, if it is all zeros; end.bad is nil then.
+func (l *Log) trimZeros(s *segment, end *scanned) error {
+	h, err := s.acquire()
+	if err != nil {
+		return err
+	}
+	defer h.unref()
+	size, err := h.file.Size()
+	if err != nil {
+		return err
+	}
+	in := scanner{file: h.file, size: size}
+	for at := end.position; at < size; {
+		b := in.bytes(at, int(min(size-at, scanWindow)))
+		if in.failed != nil || len(b) == 0 {
+			return errors.Join(io.ErrUnexpectedEOF, in.failed)
+		}
+		if len(bytes.TrimLeft(b, "\x00")) > 0 {
+			return nil
+		}
+		at += int64(len(b))
+	}
+	end.bad = nil
+	return h.file.Truncate(end.position)
 }
 
 // damaged decides what a bad place means: a crash's traces are cut, anything

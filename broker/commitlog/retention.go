@@ -28,13 +28,13 @@ func (l *Log) Retain(limit int64) (int, error) {
 		return 0, err
 	}
 	if n == len(l.segments) {
-		// The log end must survive the last segment: its successor is durable
-		// before it goes, or a crash would restart the offsets at 0.
+		// The log end must survive the last segment: it and its successor are
+		// durable before it goes, or a crash would give offsets out again.
 		if _, err := l.roll(); err != nil {
 			return 0, l.fail(err)
 		}
-		if err := l.fs.SyncDir(l.dir); err != nil {
-			return 0, l.fail(err)
+		if _, err := l.Sync(); err != nil {
+			return 0, err
 		}
 	}
 	return n, l.deleteOldest(n)

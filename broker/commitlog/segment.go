@@ -30,6 +30,9 @@ type segment struct {
 
 	size int64 // bytes of whole batches; the file is longer when preallocated
 	mem  *memoryIndex
+	// fromFile: mem was read from index files that only its ends vouch for; a
+	// look-up that it leads astray has it built anew.
+	fromFile bool
 	// maxTimestamp is the largest in the segment and maxTimestampOffset the last
 	// offset of its batch; -1 none, unknownTimestamp not read from disk yet.
 	maxTimestamp, maxTimestampOffset int64

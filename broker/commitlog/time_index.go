@@ -48,15 +48,16 @@ func (x *fileIndex) timeEntry(i int, scratch []byte) (timeEntry, error) {
 	return timeEntry{int64(binary.BigEndian.Uint64(b)), binary.BigEndian.Uint32(b[8:])}, nil
 }
 
-func (x *fileIndex) timeFloor(timestamp int64) (uint32, error) {
+// timeFloor is the last entry whose timestamp is smaller than the wanted one, if there is one.
+func (x *fileIndex) timeFloor(timestamp int64) (e timeEntry, ok bool, err error) {
 	var scratch [timeEntrySize]byte
 	i, err := x.search(func(i int) (bool, error) {
 		e, err := x.timeEntry(i, scratch[:])
 		return e.timestamp >= timestamp, err
 	})
 	if err != nil || i == 0 {
-		return 0, err
+		return timeEntry{}, false, err
 	}
-	e, err := x.timeEntry(i-1, scratch[:])
-	return e.relative, err
+	e, err = x.timeEntry(i-1, scratch[:])
+	return e, true, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"fluxmq/broker/record"
 )
@@ -104,7 +105,7 @@ func (l *Log) segmentMax(s *segment) (timestamp, offset int64, err error) {
 	defer h.unref()
 	timestamp, offset, err = h.lastTime(s.base, size)
 	if errors.Is(err, errIndex) {
-		if _, err = l.rebuildIndex(h, s, s.base); err != nil {
+		if _, err = l.rebuildIndex(h, s); err != nil {
 			return 0, 0, err
 		}
 		l.mu.Lock()
@@ -136,7 +137,24 @@ func (h *handle) lastTime(base, size int64) (timestamp, offset int64, err error)
 	}
 	var scratch [timeEntrySize]byte
 	e, err := x.timeEntry(x.entries-1, scratch[:])
+	if err == nil {
+		err = h.proveTime(e, size)
+	}
 	return e.timestamp, base + int64(e.relative), err
+}
+
+// proveTime checks that a time index entry tells of a batch that is there.
+func (h *handle) proveTime(e timeEntry, size int64) error {
+	offset := h.seg.base + int64(e.relative)
+	f, err := h.seg.log.findIn(h, spot{seg: h.seg, size: size}, offset)
+	var header [headerSize]byte
+	if err == nil {
+		_, err = readHeader(h.file, f.position, size, header[:])
+	}
+	if err != nil || f.lastOffset != offset || record.Batch(header[:]).MaxTimestamp() != e.timestamp {
+		return fmt.Errorf("%w: no batch ends at offset %d with timestamp %d", errIndex, offset, e.timestamp)
+	}
+	return nil
 }
 
 // timeFloor is an offset of s before which no record is as young as unixMs.
@@ -147,18 +165,40 @@ func (l *Log) timeFloor(s *segment, unixMs int64) (int64, error) {
 		l.mu.Unlock()
 		return s.base + int64(r), nil
 	}
+	size := s.size
 	l.mu.Unlock()
 	h, err := s.acquire()
 	if err != nil {
+		if notExist(err) && s.gone() {
+			return s.base, nil // searchTime finds out
+		}
 		return 0, err
 	}
 	defer h.unref()
+	offset, err := h.timeFloor(unixMs, size)
+	if !errors.Is(err, errIndex) {
+		return offset, err
+	}
+	mem, err := l.rebuildIndex(h, s)
+	if err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return s.base + int64(mem.timeFloor(unixMs)), nil
+}
+
+// timeFloor asks the time index file, and the log file whether that is true.
+func (h *handle) timeFloor(unixMs, size int64) (int64, error) {
 	x, err := h.timeIndex()
 	if err != nil {
 		return 0, err
 	}
-	r, err := x.timeFloor(unixMs)
-	return s.base + int64(r), err
+	e, ok, err := x.timeFloor(unixMs)
+	if err != nil || !ok {
+		return h.seg.base, err
+	}
+	return h.seg.base + int64(e.relative), h.proveTime(e, size)
 }
 
 // searchTime walks the batches of s from an offset on for the first record
@@ -232,11 +272,9 @@ func recordAt(file File, f found, unixMs, start, limit int64) (Stamped, error) {
 	return got, nil
 }
 
-const headerSize = record.HeaderSize
-
 // rebuildIndex builds a sealed segment's indexes in memory from its log file
-// and has Seal write them again. It returns the place of offset.
-func (l *Log) rebuildIndex(h *handle, s *segment, offset int64) (bracket, error) {
+// and has Seal write them again.
+func (l *Log) rebuildIndex(h *handle, s *segment) (*memoryIndex, error) {
 	l.mu.Lock()
 	size, interval := s.size, l.cfg.IndexIntervalBytes
 	l.mu.Unlock()
@@ -245,25 +283,32 @@ func (l *Log) rebuildIndex(h *handle, s *segment, offset int64) (bracket, error)
 	for fresh.size < size {
 		f, err := readHeader(h.file, fresh.size, size, header[:])
 		if err != nil {
-			return bracket{}, err
+			return nil, err
 		}
 		if f.baseOffset < s.base || f.lastOffset-s.base > math.MaxInt32 {
-			return bracket{}, fmt.Errorf("%w: offsets %d to %d in %s", ErrCorrupt, f.baseOffset, f.lastOffset, s.path(".log"))
+			return nil, fmt.Errorf("%w: offsets %d to %d in %s", ErrCorrupt, f.baseOffset, f.lastOffset, s.path(".log"))
 		}
 		fresh.index(f, record.Batch(header[:]).MaxTimestamp(), interval)
 	}
 	fresh.finishIndex()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.mem == nil {
+	if s.mem != nil && !s.fromFile {
+		return s.mem, nil
+	}
+	if s.mem != nil {
+		fresh.mem.keepTail(s.mem, size)
+		s.mem, s.fromFile = fresh.mem, false
+		return s.mem, nil
+	}
+	s.maxTimestamp, s.maxTimestampOffset, s.firstTimestamp = fresh.maxTimestamp, fresh.maxTimestampOffset, fresh.firstTimestamp
+	if slices.Contains(l.segments, s) { // else retention took it, index files and all
 		s.mem = fresh.mem
-		s.maxTimestamp, s.maxTimestampOffset, s.firstTimestamp = fresh.maxTimestamp, fresh.maxTimestampOffset, fresh.firstTimestamp
 		l.unsealed = append(l.unsealed, s)
 		l.changed = true
 		l.files.forgetIndexes(h)
 	}
-	if offset <= s.base {
-		return bracket{0, 0}, nil
-	}
-	return s.mem.bracket(uint32(min(offset-s.base, math.MaxUint32))), nil
+	return fresh.mem, nil
 }
+
+const headerSize = record.HeaderSize

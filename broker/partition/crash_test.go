@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 
@@ -146,70 +148,89 @@ func (w *promised) workload(t testing.TB, fs *memfs.FS, d Durability) {
 	}
 }
 
-// verify starts a broker on what a crash left and checks every promise.
-func (w *promised) verify(t *testing.T, fs commitlog.FS, boot, where string) {
-	t.Helper()
+// now is a copy of the promises. Those of before a crash must hold after it;
+// what was tried is known after it.
+func (w *promised) now() *promised {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s, err := crashSet(t, fs, boot, FlushAcks)
-	if err != nil {
-		t.Fatalf("%s: %v", where, err)
-	}
-	for name, durable := range w.durable {
-		topic, index := name[:len(name)-2], int32(name[len(name)-1]-'0')
-		p := s.Find([]byte(topic), index)
-		if w.deleting[name] {
-			if p != nil && w.deleted[name] {
-				t.Fatalf("%s: %s is back", where, name)
-			}
-			continue
-		}
-		if p == nil {
-			t.Fatalf("%s: %s is gone, %d records were durable", where, name, durable)
-		}
-		if err := p.Offline(); err != nil {
-			t.Fatalf("%s: %v", where, err)
-		}
-		if w.epoch >= 0 && p.LeaderEpoch() <= w.epoch {
-			t.Fatalf("%s: %s is led with epoch %d again", where, name, p.LeaderEpoch())
-		}
-		w.verifyPartition(t, p, durable, where)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatalf("%s: %v", where, err)
+	return &promised{
+		tried: maps.Clone(w.tried), durable: maps.Clone(w.durable), start: maps.Clone(w.start),
+		deleted: maps.Clone(w.deleted), deleting: maps.Clone(w.deleting), epoch: w.epoch,
 	}
 }
 
-func (w *promised) verifyPartition(t *testing.T, p *Partition, durable int64, where string) {
+// crash clones the file system together with what had been promised by then.
+func (w *promised) crash(fs *memfs.FS, percent int, random *rand.Rand) (*memfs.FS, *promised) {
+	before := w.now()
+	clone := fs.CrashClone(percent, random)
+	after := w.now()
+	before.tried, before.deleting = after.tried, after.deleting
+	before.epoch = min(before.epoch, after.epoch)
+	return clone, before
+}
+
+// verify starts a broker on what a crash left and checks every promise.
+func (w *promised) verify(t *testing.T, fs commitlog.FS, boot, where string) {
 	t.Helper()
+	s, err := crashSet(t, fs, boot, FlushAcks)
+	if err != nil {
+		t.Errorf("%s: %v", where, err)
+		return
+	}
+	defer func() {
+		if err := s.Close(); err != nil && !t.Failed() {
+			t.Errorf("%s: %v", where, err)
+		}
+	}()
+	for name, durable := range w.durable {
+		topic, index := name[:len(name)-2], int32(name[len(name)-1]-'0')
+		p := s.Find([]byte(topic), index)
+		switch {
+		case w.deleting[name]:
+			if p != nil && w.deleted[name] {
+				t.Errorf("%s: %s is back", where, name)
+			}
+		case p == nil:
+			t.Errorf("%s: %s is gone, %d records were durable", where, name, durable)
+		case p.Offline() != nil:
+			t.Errorf("%s: %v", where, p.Offline())
+		case w.epoch >= 0 && p.LeaderEpoch() <= w.epoch:
+			t.Errorf("%s: %s is led with epoch %d again", where, name, p.LeaderEpoch())
+		default:
+			if err := w.verifyPartition(t, p, durable); err != nil {
+				t.Errorf("%s: %s: %v", where, name, err)
+			}
+		}
+	}
+}
+
+func (w *promised) verifyPartition(t *testing.T, p *Partition, durable int64) error {
 	name := p.String()
 	o := p.Offsets()
 	if o.LogEnd < durable || o.LogEnd > w.tried[name] {
-		t.Fatalf("%s: %s ends at %d; %d were durable, %d tried", where, name, o.LogEnd, durable, w.tried[name])
+		return fmt.Errorf("ends at %d; %d were durable, %d tried", o.LogEnd, durable, w.tried[name])
 	}
 	if o.LogStart < w.start[name] {
-		t.Fatalf("%s: %s starts at %d, deleted up to %d", where, name, o.LogStart, w.start[name])
+		return fmt.Errorf("starts at %d, deleted up to %d", o.LogStart, w.start[name])
 	}
 	got := readAll(t, p, o.LogStart, 700)
 	if int64(len(got)) != o.LogEnd-o.LogStart {
-		t.Fatalf("%s: %s has %d records in [%d, %d)", where, name, len(got), o.LogStart, o.LogEnd)
+		return fmt.Errorf("%d records in [%d, %d)", len(got), o.LogStart, o.LogEnd)
 	}
 	for i, v := range got {
-		prefix := fmt.Sprintf("%s/%d/", name, o.LogStart+int64(i))
-		if len(v) < len(prefix) || v[:len(prefix)] != prefix {
-			t.Fatalf("%s: %s offset %d holds %q", where, name, o.LogStart+int64(i), v)
+		if !strings.HasPrefix(v, fmt.Sprintf("%s/%d/", name, o.LogStart+int64(i))) {
+			return fmt.Errorf("offset %d holds %q", o.LogStart+int64(i), v)
 		}
 	}
 	// The producer goes on where the log ends, and its retries are known.
-	next := func() []byte {
-		return producedBatch(t, record.Builder{ProducerID: 7, BaseSequence: int32(o.LogEnd)}, 1, fmt.Sprintf("%s/%d/", name, o.LogEnd))
+	for _, retry := range []bool{false, true} {
+		b := producedBatch(t, record.Builder{ProducerID: 7, BaseSequence: int32(o.LogEnd)}, 1, fmt.Sprintf("%s/%d/", name, o.LogEnd))
+		r, err := p.Append(b, AppendOptions{Acks: -1, CurrentLeaderEpoch: -1})
+		if err != nil || r.BaseOffset != o.LogEnd || r.Duplicate != retry {
+			return fmt.Errorf("going on at %d, retry %v: %+v, %v", o.LogEnd, retry, r, err)
+		}
 	}
-	if r, err := p.Append(next(), AppendOptions{Acks: -1, CurrentLeaderEpoch: -1}); err != nil || r.BaseOffset != o.LogEnd || r.Duplicate {
-		t.Fatalf("%s: %s does not go on at %d: %+v, %v", where, name, o.LogEnd, r, err)
-	}
-	if r, err := p.Append(next(), AppendOptions{Acks: -1, CurrentLeaderEpoch: -1}); err != nil || !r.Duplicate {
-		t.Fatalf("%s: %s does not know a retry: %+v, %v", where, name, r, err)
-	}
+	return nil
 }
 
 func TestCrashAfterEveryOperation(t *testing.T) {
@@ -223,13 +244,16 @@ func TestCrashAfterEveryOperation(t *testing.T) {
 			if percent == 100 {
 				boot = "boot"
 			}
+			var one sync.Mutex // operations of the syncer and of the workload come at once
 			fs.AfterOp = func(n int, what string) {
+				one.Lock()
+				defer one.Unlock()
 				states++
 				where := fmt.Sprintf("durability %d, %d%% kept, crash after operation %d (%s)", durability, percent, n, what)
-				clone := fs.CrashClone(percent, random)
-				again := clone.CrashClone(percent, random)
-				w.verify(t, clone, boot, where)
-				if n%7 != 0 {
+				clone, then := w.crash(fs, percent, random)
+				again := clone.CrashClone(100, random)
+				then.verify(t, clone, boot, where)
+				if n%7 != 0 || t.Failed() {
 					return
 				}
 				// Crash again, somewhere within the recovery.
@@ -244,10 +268,13 @@ func TestCrashAfterEveryOperation(t *testing.T) {
 					s.syncer.stop() // the machine is gone; only the goroutine must not stay
 				}
 				if second != nil {
-					w.verify(t, second, "third boot", where+", and again in recovery")
+					then.verify(t, second, "third boot", where+", and again in recovery")
 				}
 			}
 			w.workload(t, fs, durability)
+			if t.Failed() {
+				return
+			}
 		}
 	}
 	if states < 500 {

@@ -23,7 +23,7 @@ import (
 )
 
 // Config is what a broker is made of. The zero Config is a broker on a free
-// loopback port that keeps its data in ./fluxmq-data.
+// loopback port that keeps its data in ./data.
 type Config struct {
 	// DataDir is the directory of the data (log.dirs). It is made when absent.
 	DataDir string

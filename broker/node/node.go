@@ -21,6 +21,7 @@ import (
 	"fluxmq/broker/handler"
 	"fluxmq/broker/metrics"
 	"fluxmq/broker/partition"
+	"fluxmq/broker/protocol"
 	"fluxmq/broker/server"
 )
 
@@ -158,6 +159,9 @@ func (n *Node) openData(fs commitlog.FS) error {
 			return partition.Config{RetentionBytes: -1, Retention: -1}
 		},
 		OnOffline: func(p *partition.Partition, err error) {
+			if n.stopping.Load() && errors.Is(err, protocol.ErrNotLeaderOrFollower) {
+				return // closed, as all are
+			}
 			n.offline.Add(1)
 			n.log.Error("A partition is offline", "topic", p.Topic(), "partition", p.Index(), "error", err)
 		},

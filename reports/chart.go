@@ -35,12 +35,12 @@ type Series struct {
 }
 
 // Band is a shaded span.
-type Band struct{ X, Width string }
+type Band struct{ X, End, Width string }
 
 // Plot area in SVG units.
 const (
 	chartWidth, chartHeight = 640, 300
-	plotLeft, plotRight     = 64, 628
+	plotLeft, plotRight     = 76, 612
 	plotTop, plotBottom     = 12, 256
 	maxTicks                = 7
 	smallestDrawnNs         = 1e3
@@ -197,18 +197,9 @@ func (s *Summary) throughputChart() Chart {
 			if run.Client != c.Client || run.Result == nil {
 				continue
 			}
-			var points []point
-			for _, second := range run.Result.PerSecond {
-				if second.Seconds <= 0 {
-					continue
-				}
-				count := second.Acknowledged
-				if isConsume(run) {
-					count = second.Received
-				}
-				p := point{float64(second.UnixNs-run.Result.WindowStartUnixNs)/1e9 - second.Seconds/2, float64(count) / second.Seconds}
+			points := throughputPoints(run)
+			for _, p := range points {
 				left, right, top = math.Min(left, p.x), math.Max(right, p.x), math.Max(top, p.y)
-				points = append(points, p)
 			}
 			if len(points) > 0 {
 				lines = append(lines, line{i, run.Round, points})
@@ -230,6 +221,30 @@ func (s *Summary) throughputChart() Chart {
 		seen[l.index] = true
 	}
 	return chart
+}
+
+// shortestInterval is the least time that makes a rate: what is shorter (the
+// rest before a window or a flush) is counted with the interval before it.
+const shortestInterval = 0.7
+
+// throughputPoints are the rates of one arm-run at the middles of their intervals, in seconds from the window's start.
+func throughputPoints(run ArmRun) []point {
+	var points []point
+	var count, seconds float64
+	for i, second := range run.Result.PerSecond {
+		n := second.Acknowledged
+		if isConsume(run) {
+			n = second.Received
+		}
+		count, seconds = count+float64(n), seconds+second.Seconds
+		restIsShort := i+2 == len(run.Result.PerSecond) && run.Result.PerSecond[i+1].Seconds < shortestInterval
+		if seconds < shortestInterval || restIsShort {
+			continue
+		}
+		points = append(points, point{float64(second.UnixNs-run.Result.WindowStartUnixNs)/1e9 - seconds/2, count / seconds})
+		count, seconds = 0, 0
+	}
+	return points
 }
 
 func shortSeconds(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
@@ -263,14 +278,14 @@ func sampleTimes(run ArmRun) (times []float64, x scale, bands []Band) {
 		from := x.at(float64(r.WindowStartUnixNs-run.StartUnixNs) / 1e9)
 		to := math.Min(x.at(float64(end-run.StartUnixNs)/1e9), plotRight)
 		if to > from {
-			bands = append(bands, Band{pixels(from), pixels(to - from)})
+			bands = append(bands, Band{pixels(from), pixels(to), pixels(to - from)})
 		}
 	}
 	return times, x, bands
 }
 
 func cpuChart(run ArmRun) Chart {
-	chart := Chart{Title: fmt.Sprintf("CPU, %s, round %d", run.Client, run.Round), XLabel: "seconds from the broker's start; shaded: the window", YLabel: "cores"}
+	chart := Chart{Title: fmt.Sprintf("CPU, %s, round %d", run.Client, run.Round), XLabel: "seconds from the broker's start; between the dashes: the window", YLabel: "cores"}
 	times, x, bands := sampleTimes(run)
 	cores := float64(max(run.Machine.CPUs, 1))
 	y := scale{low: 0, high: cores, from: plotBottom, to: plotTop}
@@ -287,6 +302,8 @@ func cpuChart(run ArmRun) Chart {
 		{"iowait", "c-iowait", func(h HostSample) float64 { return h.IOWaitCores }},
 		{"steal", "c-steal", func(h HostSample) float64 { return h.StealCores }},
 	}
+	samples := append([]HostSample{run.Samples[0]}, run.Samples...) // the first second reaches back to its start
+	times = append([]float64{math.Max(0, times[0]-run.Samples[0].Seconds)}, times...)
 	lower := make([]point, len(times))
 	for i, t := range times {
 		lower[i] = point{t, 0}
@@ -294,20 +311,22 @@ func cpuChart(run ArmRun) Chart {
 	for _, layer := range layers {
 		upper := make([]point, len(times))
 		sum := 0.0
-		for i, sample := range run.Samples {
+		for i, sample := range samples {
 			v := math.Max(0, layer.value(sample))
-			sum += v
+			if i > 0 {
+				sum += v
+			}
 			upper[i] = point{times[i], math.Min(lower[i].y+v, cores)}
 		}
 		chart.Series = append(chart.Series, Series{Name: layer.name, Class: layer.class, Path: areaPath(upper, lower, x, y), Area: true, First: true,
-			Hint: fmt.Sprintf("%s: %.2f cores on average", layer.name, sum/float64(len(times)))})
+			Hint: fmt.Sprintf("%s: %.2f cores on average", layer.name, sum/float64(len(times)-1))})
 		lower = upper
 	}
 	return chart
 }
 
 func memoryChart(run ArmRun) Chart {
-	chart := Chart{Title: fmt.Sprintf("Resident memory, %s, round %d", run.Client, run.Round), XLabel: "seconds from the broker's start; shaded: the window", YLabel: "MiB"}
+	chart := Chart{Title: fmt.Sprintf("Resident memory, %s, round %d", run.Client, run.Round), XLabel: "seconds from the broker's start; between the dashes: the window", YLabel: "MiB"}
 	times, x, bands := sampleTimes(run)
 	var broker, client []point
 	top := 0.0
@@ -317,7 +336,7 @@ func memoryChart(run ArmRun) Chart {
 		top = math.Max(top, math.Max(b, c))
 	}
 	y := scale{low: 0, high: roundUp(top), from: plotBottom, to: plotTop}
-	chart.Bands, chart.XTicks, chart.YTicks = bands, linearTicks(x, shortSeconds), linearTicks(y, shortNumber)
+	chart.Bands, chart.XTicks, chart.YTicks = bands, linearTicks(x, shortSeconds), linearTicks(y, formatCount)
 	chart.Series = []Series{
 		{Name: "broker", Class: "c-broker", Path: linePath(broker, x, y), First: true, Hint: "broker, peak " + formatMiB(run.Broker.PeakRSSBytes)},
 		{Name: "client", Class: "c-client", Path: linePath(client, x, y), First: true, Hint: "client"},

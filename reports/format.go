@@ -19,7 +19,7 @@ func formatCount(v float64) string {
 	case math.Abs(v) >= 1:
 		return strconv.FormatFloat(v, 'f', 2, 64)
 	}
-	return strconv.FormatFloat(v, 'g', 2, 64)
+	return strconv.FormatFloat(v, 'f', 3, 64)
 }
 
 func groupThousands(digits string) string {

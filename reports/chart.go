@@ -186,6 +186,9 @@ func axisNs(v float64) string {
 // throughputChart draws each round's acknowledged (mode consume: received) records per second from the window's start.
 func (s *Summary) throughputChart() Chart {
 	chart := Chart{Title: "Throughput over time", XLabel: "seconds from the window's start (before 0: warm-up); one line per round", YLabel: "acknowledged records/s"}
+	if s.consumes() {
+		chart.YLabel = "read records/s"
+	}
 	type line struct {
 		index, round int
 		points       []point

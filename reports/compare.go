@@ -188,6 +188,22 @@ func (c *Comparison) note(w io.Writer) error {
 	if note := c.A.FormNote(); note != "" {
 		fmt.Fprintln(w, note)
 	}
+	for _, s := range []*Summary{c.A, c.B} {
+		if len(s.Result.Target.JVMArgs) > 0 {
+			fmt.Fprintf(w, "%s runs on a fresh JVM in every arm-run, with %.0f s of load before the window (median); it gets cheaper for minutes (--warm-up-seconds).\n", s.Result.Target.Label(), s.warmUpSeconds())
+		}
+	}
 	_, err := fmt.Fprintln(w, "Median (minimum–maximum) over rounds; ratios are of the two arm-runs of the same round. Three rounds describe this run; they are no test.")
 	return err
+}
+
+// warmUpSeconds is the median length of the warm-ups.
+func (s *Summary) warmUpSeconds() float64 {
+	var seconds []float64
+	for _, run := range s.Result.ArmRuns {
+		if run.Result != nil {
+			seconds = append(seconds, run.Result.WarmUp.Seconds)
+		}
+	}
+	return median(seconds)
 }

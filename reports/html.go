@@ -44,7 +44,7 @@ func (s *Summary) WriteHTML(w io.Writer) error {
 		ScenarioText: r.Scenario.Text, ProfileText: r.Profile.Text,
 	}
 	for i, c := range s.Clients {
-		data.Cards = append(data.Cards, headline(c, colourClass(i)))
+		data.Cards = append(data.Cards, s.headline(c, colourClass(i)))
 	}
 	data.Charts = append(data.Charts, s.latencyChart(TagProduce, "Produce latency by percentile"))
 	if s.any(func(c ClientSummary) bool { return c.EndToEnd.Count > 0 }) {
@@ -73,7 +73,7 @@ func (s *Summary) WriteHTML(w io.Writer) error {
 	return page.Execute(w, data)
 }
 
-func headline(c ClientSummary, class string) card {
+func (s *Summary) headline(c ClientSummary, class string) card {
 	if c.Failed != "" {
 		return card{Client: c.Client, Class: class, Failed: c.Failed}
 	}
@@ -84,5 +84,9 @@ func headline(c ClientSummary, class string) card {
 	if c.Produce.Count > 0 {
 		below += " · p99 " + formatNs(float64(c.Produce.P99))
 	}
-	return card{Client: c.Client, Class: class, Number: formatCount(c.Delivered.Median), Unit: "delivered msg/s", Below: below}
+	unit := "delivered msg/s"
+	if s.consumes() {
+		unit = "read msg/s"
+	}
+	return card{Client: c.Client, Class: class, Number: formatCount(c.Delivered.Median), Unit: unit, Below: below}
 }

@@ -346,7 +346,7 @@ func JudgeBottleneck(run ArmRun) Bottleneck {
 		v.Side = "unknown"
 	case v.Steal > stealVoids:
 		v.Side = "steal"
-	case rate > 0 && run.Result.ClientRate >= 0.99*rate:
+	case rate > 0 && !isConsume(run) && run.Result.ClientRate >= 0.99*rate: // mode consume: the rate is the tail's
 		v.Side = "none (offered rate held)"
 	case v.Idle > idleMeansWaiting:
 		v.Side = "not CPU"

@@ -31,9 +31,13 @@ func (s *Summary) Columns() []string {
 
 // Rows are the measures of the table, the same for every view.
 func (s *Summary) Rows() []Row {
+	verb := "delivered"
+	if s.consumes() {
+		verb = "read"
+	}
 	rows := []Row{
-		s.rates("delivered msg/s", func(c ClientSummary) string { return formatSpread(c.Delivered, 1) }),
-		s.rates("delivered MB/s (raw)", func(c ClientSummary) string { return formatSpread(c.DeliveredBytes, 1e6) }),
+		s.rates(verb+" msg/s", func(c ClientSummary) string { return formatSpread(c.Delivered, 1) }),
+		s.rates(verb+" MB/s (raw)", func(c ClientSummary) string { return formatSpread(c.DeliveredBytes, 1e6) }),
 		s.rates("client rate msg/s", func(c ClientSummary) string { return formatSpread(c.ClientRate, 1) }),
 		s.rates("broker CPU-ns/msg", func(c ClientSummary) string { return formatSpread(c.BrokerCPUPerRecord, 1) }),
 		s.rates("broker CPU-s/GB raw", func(c ClientSummary) string { return formatSpread(c.BrokerCPUPerRawGB, 1) }),
@@ -76,6 +80,11 @@ func (s *Summary) Rows() []Row {
 		}),
 	)
 	return rows
+}
+
+// consumes tells whether the scenario measures reading.
+func (s *Summary) consumes() bool {
+	return len(s.Result.ArmRuns) > 0 && isConsume(s.Result.ArmRuns[0])
 }
 
 func (s *Summary) any(holds func(ClientSummary) bool) bool {
@@ -186,7 +195,7 @@ func (s *Summary) Notes() []string {
 	notes = append(notes, s.Result.Profile.DegradedNotes...)
 	for _, c := range s.Clients {
 		if c.Failed == "" && c.Rounds < 3 && s.Result.Scenario.Form != FormSeedExact {
-			notes = append(notes, fmt.Sprintf("%s: %d of at least 3 rounds; the spread says little", c.Client, c.Rounds))
+			notes = append(notes, fmt.Sprintf("fewer than 3 rounds (%d): the spread says little", c.Rounds))
 			break
 		}
 	}

@@ -30,6 +30,7 @@ type runFlags struct {
 	json           bool
 	quiet          bool
 	measureSeconds float64
+	warmUpSeconds  float64
 	rate           string
 	brokerBinary   string
 	brokerTags     string
@@ -50,6 +51,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.json, "json", false, "print the result as JSON instead of the table")
 	flags.BoolVar(&f.quiet, "quiet", false, "no plan, no progress: the table only")
 	flags.Float64Var(&f.measureSeconds, "measure-seconds", 0, "length of the measured window (default: the scenario's)")
+	flags.Float64Var(&f.warmUpSeconds, "warm-up-seconds", 0, "least warm-up before the window (default: the scenario's); a JVM broker wants minutes")
 	flags.StringVar(&f.rate, "rate", "", "offered rate: max or N/s (default: the scenario's)")
 	flags.StringVar(&f.brokerBinary, "broker-binary", "", "a FluxMQ binary to run instead of building one")
 	flags.StringVar(&f.brokerTags, "broker-tags", "", "build tags of the broker")
@@ -107,7 +109,7 @@ func (a *app) options(ctx context.Context, name string, f runFlags, targets []ru
 	}
 	o := runner.Options{
 		Checkout: checkout, Scenario: scenario, Form: scenarios.FormHonest, Profile: profile, Targets: targets, Clients: f.clients, Rounds: f.rounds,
-		Overrides: overrides, MeasureSeconds: f.measureSeconds, BrokerTags: f.brokerTags, BrokerEnv: f.brokerEnv,
+		Overrides: overrides, MeasureSeconds: f.measureSeconds, WarmUpSeconds: f.warmUpSeconds, BrokerTags: f.brokerTags, BrokerEnv: f.brokerEnv,
 		Store: reports.Store{Root: filepath.Join(checkout.Root, "reports", "runs")}, WorkDir: f.workDir, Command: append([]string{"fluxbench"}, a.args[1:]...),
 	}
 	if f.seedExact {

@@ -30,6 +30,7 @@ type Options struct {
 
 	Overrides      map[string]string // broker settings of the command line
 	MeasureSeconds float64           // 0: the scenario's
+	WarmUpSeconds  float64           // 0: the scenario's; else the least warm-up
 	Rate           *scenarios.Rate   // nil: the scenario's
 	BrokerBinary   string            // instead of a build
 	BrokerTags     string            // build tags
@@ -104,8 +105,8 @@ func MakePlan(o Options) (*Plan, error) {
 			return nil, usage("client %s is named twice", client)
 		}
 	}
-	if o.Rounds < 0 || o.MeasureSeconds < 0 {
-		return nil, usage("--rounds and --measure-seconds must not be negative")
+	if o.Rounds < 0 || o.MeasureSeconds < 0 || o.WarmUpSeconds < 0 {
+		return nil, usage("--rounds, --measure-seconds and --warm-up-seconds must not be negative")
 	}
 	rounds := o.Rounds
 	if rounds == 0 {
@@ -213,6 +214,10 @@ func (p *Plan) job(step Step, bootstrap, runID string, tag uint64) scenarios.Job
 		if o.Rate != nil {
 			job.RatePerSecond = float64(*o.Rate)
 		}
+		if w := &job.WarmUp; o.WarmUpSeconds > 0 && w.MaxSeconds > 0 {
+			w.MaxSeconds = max(w.MaxSeconds, o.WarmUpSeconds)
+			w.MinSeconds = max(w.MinSeconds, o.WarmUpSeconds)
+		}
 	}
 	return job
 }
@@ -222,6 +227,9 @@ func (p *Plan) overridesRecord() map[string]string {
 	changed := map[string]string{}
 	if p.options.MeasureSeconds > 0 {
 		changed["measure_seconds"] = fmt.Sprint(p.options.MeasureSeconds)
+	}
+	if p.options.WarmUpSeconds > 0 {
+		changed["warm_up_seconds"] = fmt.Sprint(p.options.WarmUpSeconds)
 	}
 	if p.options.Rate != nil {
 		changed["rate"] = p.options.Rate.String()

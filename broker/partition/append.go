@@ -87,6 +87,9 @@ func (p *Partition) validate(batches []byte, cfg *Config, o AppendOptions) (int6
 	if !o.Internal && cfg.SegmentBytes > 0 && int64(len(batches)) > cfg.SegmentBytes {
 		return -1, fmt.Errorf("%w: %d bytes, segment.bytes is %d", protocol.ErrRecordListTooLarge, len(batches), cfg.SegmentBytes)
 	}
+	if len(batches) == 0 {
+		return -1, fmt.Errorf("%w: no batch", protocol.ErrInvalidRecord)
+	}
 	nowMs := p.set.nowMs()
 	for rest := batches; len(rest) > 0; {
 		b, after, err := record.Next(rest)

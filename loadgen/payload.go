@@ -58,7 +58,7 @@ func NewPool(p scenarios.Payload, compressionType string, batchBytes int) (*Pool
 	pool := &Pool{Codec: compressionType}
 	// More randomness never compresses better, so bisection finds the share.
 	low, high := 0.0, 1.0
-	for range 14 {
+	for range 10 { // to a thousandth of the body
 		share := (low + high) / 2
 		ratio, err := source.ratio(share, codec)
 		if err != nil {
@@ -153,7 +153,7 @@ func (s *bodySource) ratio(share float64, codec *Codec) (float64, error) {
 		}
 		raw += len(block)
 		compressed += len(out)
-		if next >= len(s.random) {
+		if next >= len(s.random) || raw >= 4*blockBytes {
 			break
 		}
 	}

@@ -72,8 +72,8 @@ func AppendResponse(dst []byte, correlationID int32, response kmsg.Response) []b
 
 // DecodeRequest decodes a control-plane body into kmsg's struct of that key,
 // its version set. It never panics, never allocates more than a small multiple
-// of the body's size, and refuses with ErrMalformed what does not use exactly
-// the bytes of the body. The request does not alias body. Errors:
+// of the body's size, and refuses with ErrMalformed what the body does not hold
+// whole; bytes behind it are ignored. The request does not alias body. Errors:
 // ErrUnsupportedVersion (wrapped) for what APIs does not list, ErrMalformed.
 func DecodeRequest(key, version int16, body []byte) (kmsg.Request, error) {
 	if !Supported(key, version) {

@@ -2,7 +2,7 @@ package protocol
 
 // field is one field of a request as it lies on the wire. Shapes exist so
 // that a body is walked, without allocating, before kmsg decodes it: kmsg
-// allocates arrays from their declared counts, and ignores trailing bytes.
+// allocates arrays from their declared counts.
 type field struct {
 	kind kind
 	// size is the width in bytes of a fixed field.
@@ -109,7 +109,9 @@ var requestShapes = map[int16][]field{
 const maxElements = 1 << 20
 
 // checkShape walks body as a request of that key and version. ErrMalformed
-// unless it uses exactly the bytes of body and has no more than maxElements.
+// unless body holds it whole and it has no more than maxElements. Bytes behind
+// it are ignored, as in Kafka: librdkafka 2.16 sends Metadata version 13 for
+// all topics with three of them.
 func checkShape(key, version int16, body []byte) error {
 	shape, ok := requestShapes[key]
 	if !ok {
@@ -118,7 +120,10 @@ func checkShape(key, version int16, body []byte) error {
 	w := shapeWalker{reader: reader{left: body}, version: version, flexible: flexible(key, version), budget: maxElements}
 	w.fields(shape)
 	w.tags()
-	return w.end()
+	if w.failed {
+		return ErrMalformed
+	}
+	return nil
 }
 
 type shapeWalker struct {

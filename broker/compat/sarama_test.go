@@ -1,0 +1,273 @@
+package compat
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"fluxmq/broker"
+
+	"github.com/IBM/sarama"
+)
+
+// embedded is a broker in this process that ends with the test.
+func embedded(t *testing.T) string {
+	t.Helper()
+	b, err := broker.New(broker.Config{DataDir: t.TempDir(), Properties: map[string]string{
+		"group.initial.rebalance.delay.ms": "0", "offsets.topic.num.partitions": "2",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Errorf("closing the broker: %v", err)
+		}
+	})
+	return b.Addr()
+}
+
+func saramaConfig(version sarama.KafkaVersion) *sarama.Config {
+	c := sarama.NewConfig()
+	c.Version = version
+	c.Producer.Return.Successes = true
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Consumer.Offsets.Initial = sarama.OffsetOldest
+	c.Consumer.Return.Errors = true
+	c.Metadata.Retry.Backoff = 10 * time.Millisecond
+	return c
+}
+
+// must fails the test on an error of a call that names itself.
+func must(t *testing.T, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// members counts what a consumer group reads, over all of its members.
+type members struct {
+	mu   sync.Mutex
+	seen map[string]int  // values and how often each came
+	who  map[string]bool // member ids that got a partition
+	got  chan struct{}   // capacity 1
+}
+
+func (m *members) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (m *members) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+func (m *members) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	for message := range claim.Messages() {
+		session.MarkMessage(message, "read")
+		m.mu.Lock()
+		m.seen[string(message.Value)]++
+		m.who[session.MemberID()] = true
+		m.mu.Unlock()
+		select {
+		case m.got <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// await waits until done says so of what was read.
+func (m *members) await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for {
+		m.mu.Lock()
+		ok := done()
+		m.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-m.got:
+		case <-deadline:
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			t.Fatalf("%s: %d values of %d members after 30 s", what, len(m.seen), len(m.who))
+		}
+	}
+}
+
+// TestSarama holds sarama's producer in every codec, its consumer group of
+// two members and its admin calls, in the protocol versions of the Kafka
+// releases that change the most.
+func TestSarama(t *testing.T) {
+	for _, version := range []sarama.KafkaVersion{sarama.V1_1_0_0, sarama.V2_1_0_0, sarama.V2_8_0_0, sarama.MaxVersion} {
+		t.Run(version.String(), func(t *testing.T) {
+			t.Parallel()
+			addr := embedded(t)
+			config := saramaConfig(version)
+			admin, err := sarama.NewClusterAdmin([]string{addr}, config)
+			must(t, "NewClusterAdmin", err)
+			defer admin.Close()
+			must(t, "CreateTopic", admin.CreateTopic("t", &sarama.TopicDetail{NumPartitions: 4, ReplicationFactor: 1}, false))
+			sent := saramaProduce(t, addr, version)
+			saramaGroup(t, addr, config, admin, sent)
+			saramaAdmin(t, admin, version)
+		})
+	}
+}
+
+// saramaProduce produces in every codec that the version has, with and without
+// idempotence, and returns how many distinct values there are.
+func saramaProduce(t *testing.T, addr string, version sarama.KafkaVersion) int {
+	codecs := []sarama.CompressionCodec{sarama.CompressionNone, sarama.CompressionGZIP, sarama.CompressionSnappy, sarama.CompressionLZ4}
+	if version.IsAtLeast(sarama.V2_1_0_0) {
+		codecs = append(codecs, sarama.CompressionZSTD)
+	}
+	sent := 0
+	for _, codec := range codecs {
+		for _, idempotent := range []bool{false, true} {
+			config := saramaConfig(version)
+			config.Producer.Compression = codec
+			config.Producer.Idempotent = idempotent
+			if idempotent {
+				config.Net.MaxOpenRequests = 1
+			}
+			producer, err := sarama.NewSyncProducer([]string{addr}, config)
+			must(t, "NewSyncProducer", err)
+			for range 3 {
+				var batch []*sarama.ProducerMessage
+				for range 20 {
+					batch = append(batch, &sarama.ProducerMessage{
+						Topic: "t", Key: sarama.StringEncoder(strconv.Itoa(sent)), Value: sarama.StringEncoder(fmt.Sprintf("%v %v %d", codec, idempotent, sent)),
+						Headers: []sarama.RecordHeader{{Key: []byte("h"), Value: []byte("v")}},
+					})
+					sent++
+				}
+				must(t, fmt.Sprintf("SendMessages %v, idempotent %v", codec, idempotent), producer.SendMessages(batch))
+			}
+			must(t, "closing the producer", producer.Close())
+		}
+	}
+	return sent
+}
+
+// saramaGroup reads everything with two members, and looks at the group
+// while they read and after they left.
+func saramaGroup(t *testing.T, addr string, config *sarama.Config, admin sarama.ClusterAdmin, sent int) {
+	m := &members{seen: map[string]int{}, who: map[string]bool{}, got: make(chan struct{}, 1)}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var running sync.WaitGroup
+	for range 2 {
+		group, err := sarama.NewConsumerGroup([]string{addr}, "g", config)
+		must(t, "NewConsumerGroup", err)
+		running.Add(2)
+		go func() { // ends when group is closed
+			defer running.Done()
+			for err := range group.Errors() {
+				t.Errorf("consumer group: %v", err)
+			}
+		}()
+		go func() { // ends with ctx; awaited below
+			defer running.Done()
+			for ctx.Err() == nil {
+				if err := group.Consume(ctx, []string{"t"}, m); err != nil {
+					t.Errorf("Consume: %v", err)
+					break
+				}
+			}
+			if err := group.Close(); err != nil {
+				t.Errorf("closing the consumer group: %v", err)
+			}
+		}()
+	}
+	m.await(t, "everything once", func() bool { return len(m.seen) == sent })
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		groups, err := admin.DescribeConsumerGroups([]string{"g"})
+		must(t, "DescribeConsumerGroups", err)
+		if g := groups[0]; g.State == "Stable" && len(g.Members) == 2 {
+			for id, member := range g.Members {
+				assignment, err := member.GetMemberAssignment()
+				must(t, "GetMemberAssignment", err)
+				if len(assignment.Topics["t"]) != 2 {
+					t.Errorf("%s has %v, want 2 partitions", id, assignment.Topics)
+				}
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the group is %s with %d members, want Stable with 2", groups[0].State, len(groups[0].Members))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	stop()
+	running.Wait()
+	offsets, err := admin.ListConsumerGroupOffsets("g", map[string][]int32{"t": {0, 1, 2, 3}})
+	must(t, "ListConsumerGroupOffsets", err)
+	total := int64(0)
+	for p := range int32(4) {
+		total += offsets.GetBlock("t", p).Offset
+	}
+	if total != int64(sent) {
+		t.Errorf("offsets committed sum up to %d, want %d", total, sent)
+	}
+	groups, err := admin.ListConsumerGroups()
+	must(t, "ListConsumerGroups", err)
+	if groups["g"] != "consumer" {
+		t.Errorf("ListConsumerGroups: %v", groups)
+	}
+	must(t, "DeleteConsumerGroup", admin.DeleteConsumerGroup("g"))
+}
+
+func saramaAdmin(t *testing.T, admin sarama.ClusterAdmin, version sarama.KafkaVersion) {
+	retention := func() string {
+		entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: "t", ConfigNames: []string{"retention.ms"}})
+		must(t, "DescribeConfig", err)
+		if len(entries) != 1 {
+			t.Fatalf("DescribeConfig: %v", entries)
+		}
+		return entries[0].Value
+	}
+	value := "7200000"
+	must(t, "AlterConfig", admin.AlterConfig(sarama.TopicResource, "t", map[string]*string{"retention.ms": &value}, false))
+	if got := retention(); got != value {
+		t.Errorf("after AlterConfig retention.ms is %s", got)
+	}
+	if version.IsAtLeast(sarama.V2_3_0_0) {
+		value := "7200001"
+		must(t, "IncrementalAlterConfig", admin.IncrementalAlterConfig(sarama.TopicResource, "t",
+			map[string]sarama.IncrementalAlterConfigsEntry{"retention.ms": {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &value}}, false))
+		if got := retention(); got != value {
+			t.Errorf("after IncrementalAlterConfig retention.ms is %s", got)
+		}
+	}
+	must(t, "DeleteRecords", admin.DeleteRecords("t", map[int32]int64{0: 3}))
+	must(t, "CreatePartitions", admin.CreatePartitions("t", 6, nil, false))
+	topics, err := admin.DescribeTopics([]string{"t"})
+	must(t, "DescribeTopics", err)
+	if len(topics) != 1 || len(topics[0].Partitions) != 6 {
+		t.Errorf("DescribeTopics: %+v", topics)
+	}
+	listed, err := admin.ListTopics()
+	must(t, "ListTopics", err)
+	if listed["t"].NumPartitions != 6 {
+		t.Errorf("ListTopics: %+v", listed)
+	}
+	brokers, controller, err := admin.DescribeCluster()
+	must(t, "DescribeCluster", err)
+	if len(brokers) != 1 || brokers[0].ID() != controller {
+		t.Errorf("DescribeCluster: %v, controller %d", brokers, controller)
+	}
+	if version.IsAtLeast(sarama.V2_0_0_0) { // Kafka 4 removed version 0, and so it is not served
+		dirs, err := admin.DescribeLogDirs([]int32{controller})
+		must(t, "DescribeLogDirs", err)
+		if len(dirs[controller]) != 1 || len(dirs[controller][0].Topics) == 0 {
+			t.Errorf("DescribeLogDirs: %+v", dirs)
+		}
+	}
+	must(t, "DeleteTopic", admin.DeleteTopic("t"))
+}

@@ -28,6 +28,9 @@ public final class Broker {
 
     private Broker() {}
 
+    /** A timestamp an hour ago, ms, for records whose timestamps matter: older ones would fall to retention while a test looks at them. */
+    public static final long AN_HOUR_AGO = System.currentTimeMillis() - 3_600_000;
+
     /** FLUXMQ_BOOTSTRAP from system properties or the environment; empty when unset. */
     public static String bootstrap() {
         return setting("FLUXMQ_BOOTSTRAP");

@@ -88,7 +88,7 @@ class AdminTest {
     private static long[] times(int count) {
         long[] times = new long[count];
         for (int i = 0; i < count; i++) {
-            times[i] = 1_700_000_000_000L + i;
+            times[i] = Broker.AN_HOUR_AGO + i;
         }
         return times;
     }
@@ -221,7 +221,7 @@ class AdminTest {
         TopicPartition partition = new TopicPartition(topic, 0);
         assertEquals(0, offset(partition, OffsetSpec.earliest()));
         assertEquals(0, offset(partition, OffsetSpec.latest()));
-        long base = 1_700_000_000_000L;
+        long base = Broker.AN_HOUR_AGO;
         // The latest timestamp is not the last record's.
         send(topic, 0, base, base + 10, base + 90, base + 50);
         assertEquals(0, offset(partition, OffsetSpec.earliest()));

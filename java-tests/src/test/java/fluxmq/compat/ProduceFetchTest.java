@@ -66,7 +66,7 @@ class ProduceFetchTest {
         try (KafkaProducer<byte[], byte[]> producer = Broker.producer("linger.ms", "5")) {
             List<Future<RecordMetadata>> sent = new ArrayList<>();
             for (int i = 0; i < count; i++) {
-                sent.add(producer.send(new ProducerRecord<>(topic, partition, 1_700_000_000_000L + i * 1000L, bytes("k" + i), bytes("v" + i))));
+                sent.add(producer.send(new ProducerRecord<>(topic, partition, Broker.AN_HOUR_AGO + i * 1000L, bytes("k" + i), bytes("v" + i))));
             }
             for (Future<RecordMetadata> one : sent) {
                 get(one);
@@ -81,7 +81,7 @@ class ProduceFetchTest {
         int count = 500;
         try (KafkaProducer<byte[], byte[]> producer = Broker.producer("compression.type", codec, "linger.ms", "20", "batch.size", "65536")) {
             for (int i = 0; i < count; i++) {
-                ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(topic, 0, 1_700_000_000_000L + i, bytes("key " + i), bytes(("value " + i + " ").repeat(20)));
+                ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(topic, 0, Broker.AN_HOUR_AGO + i, bytes("key " + i), bytes(("value " + i + " ").repeat(20)));
                 record.headers().add("h1", bytes("first " + i)).add("h1", bytes("second")).add("none", null).add("", new byte[0]);
                 producer.send(record);
             }
@@ -93,7 +93,7 @@ class ProduceFetchTest {
             assertEquals(i, record.offset());
             assertEquals("key " + i, text(record.key()));
             assertEquals(("value " + i + " ").repeat(20), text(record.value()));
-            assertEquals(1_700_000_000_000L + i, record.timestamp());
+            assertEquals(Broker.AN_HOUR_AGO + i, record.timestamp());
             assertEquals(TimestampType.CREATE_TIME, record.timestampType());
             Header[] headers = record.headers().toArray();
             assertEquals(4, headers.length);
@@ -261,7 +261,7 @@ class ProduceFetchTest {
         send(topic, 0, 50);
         TopicPartition partition = new TopicPartition(topic, 0);
         try (KafkaConsumer<byte[], byte[]> consumer = Broker.consumer()) {
-            long base = 1_700_000_000_000L;
+            long base = Broker.AN_HOUR_AGO;
             assertOffset(consumer, partition, base, 0, base);
             assertOffset(consumer, partition, base + 20_000, 20, base + 20_000);
             assertOffset(consumer, partition, base + 20_001, 21, base + 21_000);

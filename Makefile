@@ -69,7 +69,7 @@ compat: setup build ## Apache Kafka's own tools on our files and on our broker
 	@tools/checks/compat.sh
 
 targets: setup build ## first figures against Apache Kafka, side by side (about 40 minutes)
-	@tools/checks/targets.sh
+	@bin/fluxbench targets
 
 docs: build ## write the generated pages (docs/settings.md)
 	@bin/fluxmq config keys > docs/settings.md

@@ -12,7 +12,7 @@ import (
 
 const (
 	poolBodies     = 1024
-	poolMaxBytes   = 64 << 20 // large values: fewer bodies, never less than 8
+	poolMaxBytes   = 16 << 20 // large values: fewer bodies, never less than 8
 	ratioTolerance = 0.02
 	blockBytes     = 64 << 10 // calibration compresses blocks of that size
 	phraseCount    = 24

@@ -53,8 +53,9 @@ func batchOf(t *testing.T, c *cycle, version int16, i int) []byte {
 
 // Every batch is as large as asked for, but not larger, and a frame is a Produce request.
 func TestBatchesFitTheirSize(t *testing.T) {
-	for _, compression := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
-		for _, size := range []int{1024, 16384, 262144} {
+	sizes := map[string][]int{"none": {1024, 16384}, "lz4": {16384, 131072}, "gzip": {16384}, "snappy": {16384}, "zstd": {16384}}
+	for compression := range sizes {
+		for _, size := range sizes[compression] {
 			e, c := testCycle(t, compression, size)
 			sequence := uint64(0)
 			for i := range c.frames {
@@ -76,11 +77,11 @@ func TestBatchesFitTheirSize(t *testing.T) {
 }
 
 func TestCycleAudit(t *testing.T) {
-	e, c := testCycle(t, "lz4", 4096)
+	e, c := testCycle(t, "none", 4096)
 	per := int64(c.images[0][0].records)
 	for _, image := range c.images[0] {
 		if int64(image.records) != per {
-			t.Skipf("batches of different record counts: %d and %d", image.records, per)
+			t.Fatalf("batches of different record counts: %d and %d", image.records, per)
 		}
 	}
 	type counts struct{ lost, duplicated, reordered, corrupt int64 }

@@ -128,7 +128,7 @@ func inBroker(sample *profile.Sample) bool {
 			if strings.HasPrefix(name, "fluxmq/broker") {
 				return true
 			}
-			if depth == 0 && (strings.HasPrefix(name, "internal/runtime/syscall.") || strings.HasPrefix(name, "runtime/internal/syscall.") || strings.HasPrefix(name, "syscall.")) {
+			if depth == 0 && (strings.HasPrefix(name, "internal/runtime/syscall") || strings.HasPrefix(name, "syscall.")) {
 				return true
 			}
 		}

@@ -23,6 +23,7 @@ type produceCall struct {
 	results []protocol.ProducePartitionResponse
 	writer  protocol.ProduceResponseWriter
 	clock   time.Time     // when the last partition was done
+	failed  error         // of acks=0: the first partition's that failed
 	durable []durableWait // what must be on stable storage before the reply leaves
 
 	// Of a call that waits, which outlives its frame:
@@ -93,7 +94,7 @@ func (h *Handler) produce(r *Request, out *Response) {
 	case c.request.Acks == 0:
 		// There is no reply to carry an error: Kafka closes the connection,
 		// and the client asks for metadata again.
-		out.Close = c.firstError()
+		out.Close = c.failed
 		c.free()
 	case len(c.durable) > 0:
 		c.keep(r)
@@ -127,6 +128,9 @@ func (h *Handler) appendAll(c *produceCall) {
 			if err != nil {
 				traffic.FailedProduce.Add(1)
 				failProduced(result, err)
+				if c.failed == nil && c.request.Acks == 0 {
+					c.failed = fmt.Errorf("%w: partition %d of %q: %w", errUnanswerable, t.Partition(), h.producedTopic(&t), err)
+				}
 			}
 		}
 	}
@@ -204,6 +208,15 @@ func (h *Handler) findProduced(t *protocol.ProduceTopics) (*partition.Partition,
 	return p, nil
 }
 
+// producedTopic is the current topic's name for a person, "" of an unknown id.
+func (h *Handler) producedTopic(t *protocol.ProduceTopics) string {
+	if !t.ByID() {
+		return string(t.Topic())
+	}
+	name, _ := h.Partitions.TopicName(t.TopicID()) // unknown: ""
+	return name
+}
+
 // isInternal tells whether a topic is the broker's own: clients may read it,
 // not write it.
 func isInternal(topic []byte) bool {
@@ -260,20 +273,6 @@ const zstd = record.Codec(4)
 // batchLength reads the length at byte 8, which counts what follows it.
 func batchLength(b []byte) int32 {
 	return int32(uint32(b[8])<<24 | uint32(b[9])<<16 | uint32(b[10])<<8 | uint32(b[11]))
-}
-
-// firstError is the error of the first partition that failed, or nil.
-func (c *produceCall) firstError() error {
-	i := 0
-	for t := c.request.Topics(); t.Next(); {
-		for t.NextPartition() {
-			if code := c.results[i].ErrorCode; code != 0 {
-				return fmt.Errorf("%w: error code %d for partition %d of %q", errUnanswerable, code, t.Partition(), t.Topic())
-			}
-			i++
-		}
-	}
-	return nil
 }
 
 // errUnanswerable closes a connection whose acks=0 request failed.
@@ -416,7 +415,7 @@ func (c *produceCall) encodeKept(dst []byte) []byte {
 
 // free gives the call back to the pool. Nothing may use it any more.
 func (c *produceCall) free() {
-	c.request = protocol.ProduceRequest{}
+	c.request, c.failed = protocol.ProduceRequest{}, nil
 	for i := range c.durable {
 		c.durable[i].partition, c.durable[i].err = nil, nil
 	}

@@ -154,7 +154,7 @@ func (s *Summary) latencyChart(tag, title string) Chart {
 		}
 	}
 	if len(curves) == 0 {
-		chart.Empty = "no latency was recorded"
+		chart.Empty = "no latency of a proven run"
 		return chart
 	}
 	x := scale{low: 0, high: math.Ceil(decades*2) / 2, from: plotLeft, to: plotRight}
@@ -197,7 +197,7 @@ func (s *Summary) throughputChart() Chart {
 	left, right, top := 0.0, 1.0, 0.0
 	for i, c := range s.Clients {
 		for _, run := range s.Result.ArmRuns {
-			if run.Client != c.Client || run.Result == nil {
+			if run.Client != c.Client || run.Result == nil || c.Failed != "" { // what was not delivered has no throughput
 				continue
 			}
 			points := throughputPoints(run)
@@ -210,7 +210,7 @@ func (s *Summary) throughputChart() Chart {
 		}
 	}
 	if len(lines) == 0 {
-		chart.Empty = "no per-second counts"
+		chart.Empty = "no throughput of a proven run"
 		return chart
 	}
 	x := scale{low: left, high: right, from: plotLeft, to: plotRight}

@@ -165,6 +165,9 @@ func TestViewsOfARunThatLostRecords(t *testing.T) {
 	if sarama.Delivered.N != 0 || sarama.ClientRate.N != 0 || sarama.BrokerCPUPerRecord.N != 0 {
 		t.Errorf("a client that lost records has rates: %+v", sarama)
 	}
+	if names := fmt.Sprint(summary.throughputChart().Series); !strings.Contains(names, "franz-go") || strings.Contains(names, "sarama") {
+		t.Errorf("the plot must show the proven client alone: %s", names)
+	}
 	if summary.Clients[0].Delivered.N != 3 {
 		t.Error("the other client lost its rates with it")
 	}

@@ -63,6 +63,7 @@ func logSettings() []Setting {
 		broker("auto.create.topics.enable", Boolean, "true", Rule{}, "Whether a Metadata request may create the topics it asks for."),
 		broker("delete.topic.enable", Boolean, "true", Rule{}, "Whether topics can be deleted."),
 		broker("log.retention.check.interval.ms", Long, "300000", atLeast(1), "How often retention looks for segments that may go, in milliseconds."),
+		broker("producer.id.expiration.ms", Int, "86400000", atLeast(1), "How long the sequence numbers of a producer that writes nothing are kept, in milliseconds."),
 		broker("max.request.partition.size.limit", Int, "2000", atLeast(1), "Most partitions one DescribeTopicPartitions reply holds."),
 	}
 }
@@ -165,7 +166,6 @@ func acceptedSettings() []Setting {
 		broker("super.users", String, "", Rule{}, "Principals that authorization does not bind; authorization is not built yet."),
 		broker("log.flush.offset.checkpoint.interval.ms", Int, "60000", atLeast(0), "How often recovery points are written; here with every round of log maintenance."),
 		broker("num.recovery.threads.per.data.dir", Int, "2", atLeast(1), "Logs opened at the same time at start; here twice the CPUs."),
-		broker("producer.id.expiration.ms", Int, "86400000", atLeast(1), "How long an idle producer id's sequence numbers are kept; here always a day."),
 		broker("request.timeout.ms", Int, "30000", Rule{}, "Timeout of requests between brokers."),
 		broker("log.flush.start.offset.checkpoint.interval.ms", Int, "60000", atLeast(0), "How often log start offsets are written; here they are written when they move."),
 		broker("transaction.max.timeout.ms", Int, "900000", atLeast(1), "Longest transaction timeout; transactions are not built yet."),

@@ -46,6 +46,7 @@ type Node struct {
 	MaxDescribedPartitions                       int32
 
 	RetentionCheckInterval   time.Duration
+	ProducerExpiration       time.Duration
 	OffsetMetadataMaxBytes   int32
 	OffsetsCommitTimeout     time.Duration
 	OffsetsTopicPartitions   int32
@@ -133,6 +134,7 @@ func (n *Node) fill() error {
 	n.MaxDescribedPartitions = int32(n.whole("max.request.partition.size.limit"))
 
 	n.RetentionCheckInterval = n.millis("log.retention.check.interval.ms")
+	n.ProducerExpiration = n.millis("producer.id.expiration.ms")
 	n.OffsetMetadataMaxBytes = int32(n.whole("offset.metadata.max.bytes"))
 	n.OffsetsCommitTimeout = n.millis("offsets.commit.timeout.ms")
 	n.OffsetsTopicPartitions = int32(n.whole("offsets.topic.num.partitions"))

@@ -24,6 +24,7 @@ func partitionConfig(t *config.Topic, n *config.Node) partition.Config {
 		Compact:            t.CleanupCompact,
 		DeleteOld:          t.CleanupDelete,
 		Preallocate:        t.Preallocate,
+		ProducerExpiration: n.ProducerExpiration,
 		Validation:         n.Validation,
 		Codec:              -1, // keep the producer's
 	}

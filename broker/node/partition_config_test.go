@@ -1,0 +1,26 @@
+package node
+
+import (
+	"testing"
+	"time"
+
+	"fluxmq/broker/config"
+)
+
+func TestBrokerSettingsReachThePartition(t *testing.T) {
+	settings, _, err := config.Load(config.Sources{Strict: true, Overrides: []string{"producer.id.expiration.ms=1234", "log.segment.bytes=2097152"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic, err := config.ParseTopic(settings, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := partitionConfig(topic, settings)
+	if got.ProducerExpiration != 1234*time.Millisecond {
+		t.Errorf("producer ids expire after %v", got.ProducerExpiration)
+	}
+	if got.SegmentBytes != 2<<20 {
+		t.Errorf("segments of %d bytes", got.SegmentBytes)
+	}
+}

@@ -85,22 +85,22 @@ final class Payload {
         }
         // No wish (0) and 1 both mean incompressible.
         double wanted = job.payload.compressedRatio == 0 ? 1 : job.payload.compressedRatio;
+        // Only so many bodies are weighed as the blocks hold.
+        int weighed = Math.min(count, BLOCKS * BLOCK_BYTES / job.payload.valueBytes + 1);
+        double share = 1;
+        double reached = weigh(job, mix(noise, text, share, weighed), codec);
         double low = 0;
-        double high = 1;
-        byte[][] bodies = mix(noise, text, high);
-        double reached = weigh(job, bodies, codec);
-        boolean bisect = reached > wanted;
-        for (int step = 0; bisect && step < 16 && Math.abs(reached - wanted) > CLOSE_ENOUGH; step++) {
-            double share = (low + high) / 2;
-            bodies = mix(noise, text, share);
-            reached = weigh(job, bodies, codec);
+        double high = reached > wanted ? 1 : 0;
+        for (int step = 0; high > 0 && step < 16 && Math.abs(reached - wanted) > CLOSE_ENOUGH; step++) {
+            share = (low + high) / 2;
+            reached = weigh(job, mix(noise, text, share, weighed), codec);
             if (reached > wanted) {
                 high = share;
             } else {
                 low = share;
             }
         }
-        return new Payload(job, bodies, keys(job.payload.keySpread), reached, codec.name);
+        return new Payload(job, mix(noise, text, share, count), keys(job.payload.keySpread), reached, codec.name);
     }
 
     /**
@@ -136,9 +136,10 @@ final class Payload {
         return texts;
     }
 
-    private static byte[][] mix(byte[][] noise, byte[][] text, double share) {
-        byte[][] bodies = new byte[noise.length][];
-        for (int i = 0; i < bodies.length; i++) {
+    /** The first count bodies with that share of noise. */
+    private static byte[][] mix(byte[][] noise, byte[][] text, double share, int count) {
+        byte[][] bodies = new byte[count][];
+        for (int i = 0; i < count; i++) {
             bodies[i] = text[i].clone();
             System.arraycopy(noise[i], 0, bodies[i], 0, (int) Math.round(share * bodies[i].length));
         }

@@ -102,10 +102,10 @@ final class TopicAdmin implements AutoCloseable {
 
     /**
      * Asks for end offsets until they have grown by at least that many records, and returns that moment in Unix ns; 0 when the
-     * deadline (System.nanoTime) came first. It asks at most half of the time, so that asking does not become the load.
+     * deadline (System.nanoTime) came first; LoadException when the broker never answered. It asks at most half of the time, so that asking does not become the load.
      */
     long awaitGrowth(long[] from, long records, long deadlineNanoTime) throws InterruptedException, LoadException {
-        LoadException last = null;
+        boolean answered = false;
         while (true) {
             long asked = System.nanoTime();
             try {
@@ -113,14 +113,14 @@ final class TopicAdmin implements AutoCloseable {
                 if (Arrays.stream(now).sum() - Arrays.stream(from).sum() >= records) {
                     return Clock.unixNanos();
                 }
-                last = null;
+                answered = true;
             } catch (LoadException e) {
-                last = e;
+                // The last call may have been cut off by the deadline itself.
+                if (System.nanoTime() >= deadlineNanoTime && !answered) {
+                    throw e;
+                }
             }
             if (System.nanoTime() >= deadlineNanoTime) {
-                if (last != null) {
-                    throw last;
-                }
                 return 0;
             }
             long took = System.nanoTime() - asked;

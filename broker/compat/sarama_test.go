@@ -103,7 +103,7 @@ func (m *members) await(t *testing.T, what string, done func() bool) {
 // two members and its admin calls, in the protocol versions of the Kafka
 // releases that change the most.
 func TestSarama(t *testing.T) {
-	for _, version := range []sarama.KafkaVersion{sarama.V1_1_0_0, sarama.V2_1_0_0, sarama.V2_8_0_0, sarama.MaxVersion} {
+	for _, version := range []sarama.KafkaVersion{sarama.V1_1_0_0, sarama.V2_8_0_0, sarama.MaxVersion} {
 		t.Run(version.String(), func(t *testing.T) {
 			t.Parallel()
 			addr := embedded(t)

@@ -721,7 +721,7 @@ func TestConcurrentReadersAndWriter(t *testing.T) {
 	tmp := t.TempDir()
 	cfg := commitlog.Config{SegmentBytes: 20_000, IndexIntervalBytes: 500, DeleteOld: true, RetentionBytes: 60_000}
 	l := open(t, commitlog.Options{Dir: filepath.Join(tmp, "t-0"), Config: cfg, Files: commitlog.NewFiles(2)})
-	const batches = 4000
+	const batches = 1500
 	stop := make(chan struct{})
 	var running sync.WaitGroup
 	var reads [4]int

@@ -108,6 +108,9 @@ func TestGroupCommit(t *testing.T) {
 		t.Fatalf("%d was released by a sync that began before it", i)
 	}
 	<-g.waiting
+	if n := len(released); n != 0 {
+		t.Fatalf("%d were released by a sync that began before their append", n)
+	}
 	g.open <- struct{}{}
 	for i := 1; i <= 50; i++ {
 		if got := <-released; got != i {

@@ -1,9 +1,10 @@
 package fluxmq.load;
 
-import java.io.FileOutputStream;
 import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,12 +12,12 @@ import java.util.concurrent.Callable;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.config.ConfigException;
 import org.apache.kafka.common.utils.internals.AppInfoParser;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine;
 
 /** The program: {@code java -jar fluxload.jar run --job job.json --out DIR}. */
 @Command(name = "fluxload", mixinStandardHelpOptions = true, versionProvider = LoadMain.Version.class, subcommands = LoadMain.Run.class,
@@ -33,7 +34,7 @@ public final class LoadMain implements Callable<Integer> {
         PrintStream out = new PrintStream(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8);
         Ending ending = new Ending(new Events(out));
         Runtime.getRuntime().addShutdownHook(new Thread(ending::interrupted, "interrupted"));
-        CommandLine line = new CommandLine(new LoadMain()).setOut(new java.io.PrintWriter(System.err, true));
+        CommandLine line = new CommandLine(new LoadMain()).setOut(new PrintWriter(System.err, true));
         ((Run) line.getSubcommands().get("run").getCommandSpec().userObject()).ending = ending;
         ending.ended(line.execute(arguments));
     }

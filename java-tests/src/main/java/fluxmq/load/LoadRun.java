@@ -3,6 +3,7 @@ package fluxmq.load;
 import fluxmq.load.ClientResult.LedgerResult;
 import fluxmq.load.ClientResult.Phase;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeoutException;
@@ -25,7 +26,7 @@ abstract class LoadRun {
         this.settings = settings;
         this.events = events;
         this.out = out;
-        if (java.nio.file.Files.exists(out.resolve(ResultWriter.FILE_NAME))) {
+        if (Files.exists(out.resolve(ResultWriter.FILE_NAME))) {
             throw LoadException.run(out + " holds the result of another run; results are never overwritten");
         }
         try {

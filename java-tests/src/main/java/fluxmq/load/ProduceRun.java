@@ -1,5 +1,6 @@
 package fluxmq.load;
 
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,7 +22,7 @@ final class ProduceRun extends LoadRun {
     private volatile long[] followTo;
     private volatile long followDeadline = Long.MAX_VALUE;
 
-    ProduceRun(Job job, ClientSettings settings, Events events, java.nio.file.Path out) throws LoadException {
+    ProduceRun(Job job, ClientSettings settings, Events events, Path out) throws LoadException {
         super(job, settings, events, out);
         sending = new CountDownLatch(job.threads);
         ledger = new Ledger(job.tag(), job.payload.valueBytes, job.threads, job.partitions);

@@ -3,6 +3,7 @@ package fluxmq.load;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.LongAdder;
 import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -36,7 +37,7 @@ final class ProducerLoad implements Runnable {
     final Counter windowRecords = new Counter();
     final Counter windowBytes = new Counter();
     final AtomicReference<String> firstError = new AtomicReference<>();
-    private final java.util.concurrent.atomic.LongAdder errors = new java.util.concurrent.atomic.LongAdder();
+    private final LongAdder errors = new LongAdder();
 
     private volatile long lastSendUnixNs;
     private volatile long flushedUnixNs;

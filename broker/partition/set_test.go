@@ -51,6 +51,17 @@ func newGate() *gate {
 
 func (g *gate) close() { g.mu.Lock(); g.closed = true; g.mu.Unlock() }
 
+// release lets everything through from now on; deferred, so that a test that
+// fails does not hang in Close.
+func (g *gate) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		g.closed = false
+		close(g.open)
+	}
+}
+
 func openWith(t testing.TB, fs commitlog.FS, d Durability) *Set {
 	t.Helper()
 	s, err := OpenSet(SetConfig{Dir: "/data", FS: fs, Durability: d})
@@ -85,6 +96,7 @@ func TestGroupCommit(t *testing.T) {
 	s := openWith(t, g, FlushAcks)
 	p := mustCreate(t, s, "t", 0, Config{})
 	g.close()
+	defer g.release()
 	released := make(chan int, 100)
 	wait := func(i int) {
 		r := mustAppend(t, p, "v")
@@ -124,9 +136,6 @@ func TestGroupCommit(t *testing.T) {
 	if got := <-released; got != -1 {
 		t.Fatal("what is durable already must not wait")
 	}
-	g.mu.Lock()
-	g.closed = false
-	g.mu.Unlock()
 }
 
 func TestFailedSyncFailsEveryWaiter(t *testing.T) {
@@ -175,6 +184,7 @@ func TestFlushAlwaysHidesWhatIsNotDurable(t *testing.T) {
 	p.Watch(w)
 	defer p.Forget(w)
 	g.close()
+	defer g.release()
 	mustAppend(t, p, "a")
 	<-g.waiting
 	mustAppend(t, p, "b")
@@ -203,10 +213,7 @@ func TestFlushAlwaysHidesWhatIsNotDurable(t *testing.T) {
 	if b, rest, e := record.Next(r.Bytes); err != nil || e != nil || b.LastOffset() != 0 || len(rest) != 0 {
 		t.Fatalf("after the first sync: %v, %v, %d bytes too many", err, e, len(rest))
 	}
-	g.mu.Lock()
-	g.closed = false
-	g.mu.Unlock()
-	close(g.open)
+	g.release()
 	<-w.C
 	if got := readAll(t, p, 0, 1<<20); fmt.Sprint(got) != "[a b c]" {
 		t.Fatalf("at last: %v", got)

@@ -33,9 +33,9 @@ type Pool struct {
 // NewPool makes the bodies so that values compress to p.CompressedRatio with
 // the codec of compressionType (lz4 when the job does not compress).
 //
-// batchBytes is the job's batch size: zstd looks back over a whole batch, so
-// the pool then holds more bodies than one batch, else their repetition would
-// be compressed away.
+// batchBytes is the job's batch size: zstd, and the Go clients' snappy, look
+// back over a whole batch, so the pool then holds more bodies than one batch,
+// else their repetition would be compressed away.
 func NewPool(p scenarios.Payload, compressionType string, batchBytes int) (*Pool, error) {
 	if compressionType == "" || compressionType == "none" {
 		compressionType = "lz4"
@@ -49,7 +49,7 @@ func NewPool(p scenarios.Payload, compressionType string, batchBytes int) (*Pool
 	}
 	bodyBytes := p.ValueBytes - headerBytes
 	count := poolBodies
-	if compressionType == "zstd" {
+	if compressionType == "zstd" || compressionType == "snappy" {
 		count = max(count, 3*batchBytes/(2*p.ValueBytes))
 	}
 	count = max(8, min(count, poolMaxBytes/p.ValueBytes))

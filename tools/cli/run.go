@@ -31,6 +31,7 @@ type runFlags struct {
 	quiet          bool
 	measureSeconds float64
 	warmUpSeconds  float64
+	kafkaWarmUp    float64
 	rate           string
 	brokerBinary   string
 	brokerTags     string
@@ -52,6 +53,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.quiet, "quiet", false, "no plan, no progress: the table only")
 	flags.Float64Var(&f.measureSeconds, "measure-seconds", 0, "length of the measured window (default: the scenario's)")
 	flags.Float64Var(&f.warmUpSeconds, "warm-up-seconds", 0, "least warm-up before the window (default: the scenario's); a JVM broker wants minutes")
+	flags.Float64Var(&f.kafkaWarmUp, "kafka-warm-up-seconds", 0, "least warm-up of arm-runs on Apache Kafka alone, whose JVM is fresh in each")
 	flags.StringVar(&f.rate, "rate", "", "offered rate: max or N/s (default: the scenario's)")
 	flags.StringVar(&f.brokerBinary, "broker-binary", "", "a FluxMQ binary to run instead of building one")
 	flags.StringVar(&f.brokerTags, "broker-tags", "", "build tags of the broker")
@@ -109,7 +111,7 @@ func (a *app) options(ctx context.Context, name string, f runFlags, targets []ru
 	}
 	o := runner.Options{
 		Checkout: checkout, Scenario: scenario, Form: scenarios.FormHonest, Profile: profile, Targets: targets, Clients: f.clients, Rounds: f.rounds,
-		Overrides: overrides, MeasureSeconds: f.measureSeconds, WarmUpSeconds: f.warmUpSeconds, BrokerTags: f.brokerTags, BrokerEnv: f.brokerEnv,
+		Overrides: overrides, MeasureSeconds: f.measureSeconds, WarmUpSeconds: f.warmUpSeconds, KafkaWarmUpSeconds: f.kafkaWarmUp, BrokerTags: f.brokerTags, BrokerEnv: f.brokerEnv,
 		Store: reports.Store{Root: filepath.Join(checkout.Root, "reports", "runs")}, WorkDir: f.workDir, Command: append([]string{"fluxbench"}, a.args[1:]...),
 	}
 	if f.seedExact {

@@ -87,13 +87,17 @@ func (a *app) measureLimits(ctx context.Context, dir string) error {
 	return targets.Store(dir, "limits", rows)
 }
 
+// kafkaWarmUpSeconds of load before Kafka's window: its JVM is fresh in every
+// arm-run and most of its compilation is done by then.
+const kafkaWarmUpSeconds = 25
+
 // experiment runs one and stores its digest; a run that fails its ledger is stored as failed.
 func (a *app) experiment(ctx context.Context, e targets.Experiment, rounds int, dir string) error {
 	rate, err := rateOf(e, dir)
 	if err != nil {
 		return err
 	}
-	f := runFlags{tuned: e.Tuned, clients: []string{e.Client}, profile: "default", rounds: rounds, quiet: true, rate: rate, overrides: []string{"log.flush=" + e.Flush}}
+	f := runFlags{tuned: e.Tuned, clients: []string{e.Client}, profile: "default", rounds: rounds, quiet: true, rate: rate, kafkaWarmUp: kafkaWarmUpSeconds, overrides: []string{"log.flush=" + e.Flush}}
 	kafka, err := runner.ParseTarget("kafka", e.Tuned)
 	if err != nil {
 		return err
@@ -102,7 +106,7 @@ func (a *app) experiment(ctx context.Context, e targets.Experiment, rounds int, 
 	if err != nil {
 		return err
 	}
-	command := fmt.Sprintf("bin/fluxbench versus %s --clients %s --rounds %d --override log.flush=%s", e.Scenario, e.Client, rounds, e.Flush)
+	command := fmt.Sprintf("bin/fluxbench versus %s --clients %s --rounds %d --override log.flush=%s --kafka-warm-up-seconds %d", e.Scenario, e.Client, rounds, e.Flush, kafkaWarmUpSeconds)
 	if e.Tuned {
 		command += " --tuned"
 	}

@@ -45,11 +45,16 @@ type clientPrograms struct {
 	prefix   []string
 }
 
+// clientHeap bounds the Java client: a lazy collector otherwise grows into the
+// page cache that the broker is measured on. Eight producers of buffer.memory
+// 256 MiB fit.
+const clientHeap = "4g"
+
 // argv of one client for one job.
 func (c clientPrograms) argv(client, job, out string) []string {
 	argv := slices.Clone(c.prefix)
 	if client == scenarios.ClientJava {
-		argv = append(argv, "java", "-jar", c.jar)
+		argv = append(argv, "java", "-Xmx"+clientHeap, "-jar", c.jar)
 	} else {
 		argv = append(argv, c.fluxload)
 	}

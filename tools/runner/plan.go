@@ -31,6 +31,9 @@ type Options struct {
 	Overrides      map[string]string // broker settings of the command line
 	MeasureSeconds float64           // 0: the scenario's
 	WarmUpSeconds  float64           // 0: the scenario's; else the least warm-up
+	// KafkaWarmUpSeconds is the least warm-up of arm-runs on Apache Kafka, whose
+	// JVM is fresh in each and gets cheaper for minutes.
+	KafkaWarmUpSeconds float64
 	Rate           *scenarios.Rate   // nil: the scenario's
 	BrokerBinary   string            // instead of a build
 	BrokerTags     string            // build tags
@@ -105,7 +108,7 @@ func MakePlan(o Options) (*Plan, error) {
 			return nil, usage("client %s is named twice", client)
 		}
 	}
-	if o.Rounds < 0 || o.MeasureSeconds < 0 || o.WarmUpSeconds < 0 {
+	if o.Rounds < 0 || o.MeasureSeconds < 0 || o.WarmUpSeconds < 0 || o.KafkaWarmUpSeconds < 0 {
 		return nil, usage("--rounds, --measure-seconds and --warm-up-seconds must not be negative")
 	}
 	rounds := o.Rounds
@@ -214,9 +217,13 @@ func (p *Plan) job(step Step, bootstrap, runID string, tag uint64) scenarios.Job
 		if o.Rate != nil {
 			job.RatePerSecond = float64(*o.Rate)
 		}
-		if w := &job.WarmUp; o.WarmUpSeconds > 0 && w.MaxSeconds > 0 {
-			w.MaxSeconds = max(w.MaxSeconds, o.WarmUpSeconds)
-			w.MinSeconds = max(w.MinSeconds, o.WarmUpSeconds)
+		least := o.WarmUpSeconds
+		if o.Targets[step.Target].Kind == reports.TargetKafka {
+			least = max(least, o.KafkaWarmUpSeconds)
+		}
+		if w := &job.WarmUp; least > 0 && w.MaxSeconds > 0 {
+			w.MaxSeconds = max(w.MaxSeconds, least)
+			w.MinSeconds = max(w.MinSeconds, least)
 		}
 	}
 	return job
@@ -230,6 +237,9 @@ func (p *Plan) overridesRecord() map[string]string {
 	}
 	if p.options.WarmUpSeconds > 0 {
 		changed["warm_up_seconds"] = fmt.Sprint(p.options.WarmUpSeconds)
+	}
+	if p.options.KafkaWarmUpSeconds > 0 {
+		changed["kafka_warm_up_seconds"] = fmt.Sprint(p.options.KafkaWarmUpSeconds)
 	}
 	if p.options.Rate != nil {
 		changed["rate"] = p.options.Rate.String()

@@ -218,7 +218,7 @@ func (p *Plan) job(step Step, bootstrap, runID string, tag uint64) scenarios.Job
 			job.RatePerSecond = float64(*o.Rate)
 		}
 		least := o.WarmUpSeconds
-		if o.Targets[step.Target].Kind == reports.TargetKafka {
+		if kind := o.Targets[step.Target].Kind; kind == reports.TargetKafkaDefault || kind == reports.TargetKafkaTuned {
 			least = max(least, o.KafkaWarmUpSeconds)
 		}
 		if w := &job.WarmUp; least > 0 && w.MaxSeconds > 0 {

@@ -34,10 +34,10 @@ type Options struct {
 	// KafkaWarmUpSeconds is the least warm-up of arm-runs on Apache Kafka, whose
 	// JVM is fresh in each and gets cheaper for minutes.
 	KafkaWarmUpSeconds float64
-	Rate           *scenarios.Rate   // nil: the scenario's
-	BrokerBinary   string            // instead of a build
-	BrokerTags     string            // build tags
-	BrokerEnv      []string          // K=V
+	Rate               *scenarios.Rate // nil: the scenario's
+	BrokerBinary       string          // instead of a build
+	BrokerTags         string          // build tags
+	BrokerEnv          []string        // K=V
 
 	Store      reports.Store
 	WorkDir    string // data directories and logs of the run; "": the checkout's cache

@@ -150,6 +150,9 @@ func Write(taken []*Taken, description Sidecar, target, sidecar string) error {
 	if err != nil {
 		return fmt.Errorf("pgo: merge: %w", err)
 	}
+	for _, m := range merged.Mapping {
+		m.File = filepath.Base(m.File) // where the binary lay is nobody's business
+	}
 	text, err := json.MarshalIndent(description, "", "  ")
 	if err != nil {
 		return err

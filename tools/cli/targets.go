@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fluxmq/reports"
+	"fluxmq/scenarios"
 	"fluxmq/tools/limits"
 	"fluxmq/tools/runner"
 	"fluxmq/tools/targets"
@@ -98,6 +99,9 @@ func (a *app) experiment(ctx context.Context, e targets.Experiment, rounds int, 
 		return err
 	}
 	f := runFlags{tuned: e.Tuned, clients: []string{e.Client}, profile: "default", rounds: rounds, quiet: true, rate: rate, kafkaWarmUp: kafkaWarmUpSeconds, overrides: []string{"log.flush=" + e.Flush}}
+	if e.Client == scenarios.ClientJava {
+		f.warmUpSeconds = kafkaWarmUpSeconds // the client is a JVM too: it must be as warm on both sides
+	}
 	kafka, err := runner.ParseTarget("kafka", e.Tuned)
 	if err != nil {
 		return err
@@ -109,6 +113,9 @@ func (a *app) experiment(ctx context.Context, e targets.Experiment, rounds int, 
 	command := fmt.Sprintf("bin/fluxbench versus %s --clients %s --rounds %d --override log.flush=%s --kafka-warm-up-seconds %d", e.Scenario, e.Client, rounds, e.Flush, kafkaWarmUpSeconds)
 	if e.Tuned {
 		command += " --tuned"
+	}
+	if f.warmUpSeconds > 0 {
+		command += fmt.Sprintf(" --warm-up-seconds %g", f.warmUpSeconds)
 	}
 	if rate != "" {
 		command += " --rate " + rate

@@ -51,6 +51,9 @@ func TestKillLoop(t *testing.T) {
 	var acked [producers][partitions]atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
 	var sending sync.WaitGroup
+	// gate is held by the reader while it reads back: no new record is offered meanwhile,
+	// or the log would outgrow the reading. What was in flight at the kill is retried all the same.
+	var gate sync.RWMutex
 	for p := range producers {
 		client, err := kgo.NewClient(kgo.SeedBrokers(b.addr()), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 			kgo.ProducerLinger(0), kgo.MaxBufferedRecords(2000), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }))
@@ -68,6 +71,7 @@ func TestKillLoop(t *testing.T) {
 				seq := next[part]
 				next[part]++
 				value := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(p)), uint64(seq))
+				gate.RLock()
 				client.Produce(ctx, &kgo.Record{Partition: int32(part), Value: append(value, padding...)}, func(r *kgo.Record, err error) {
 					if err != nil {
 						if ctx.Err() == nil {
@@ -79,6 +83,7 @@ func TestKillLoop(t *testing.T) {
 						t.Errorf("producer %d partition %d: acknowledged %d after %d", p, part, seq, before-1)
 					}
 				})
+				gate.RUnlock()
 			}
 		}()
 	}
@@ -96,7 +101,11 @@ func TestKillLoop(t *testing.T) {
 			}
 		}
 		b.start(t)
-		checked = readBack(t, b.addr(), topic, promised)
+		func() {
+			gate.Lock()
+			defer gate.Unlock() // also when the check fails, or the producers would never end
+			checked = readBack(t, b.addr(), topic, promised)
+		}()
 		t.Logf("kill %d after %v: %d records in the log, every acknowledged one there, in order, once", k+1, moment.Round(time.Millisecond), checked)
 		if t.Failed() {
 			t.FailNow()

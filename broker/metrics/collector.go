@@ -18,6 +18,8 @@ type Sources struct {
 	Partitions func(visit func(Partition))
 	// Groups lists consumer groups with what they committed.
 	Groups func() []Group
+	// Rebalances is how many generations consumer groups began since the start.
+	Rebalances func() int64
 	// Connections counts open connections by listener name.
 	Connections func() map[string]int
 	// ActiveController tells whether this node is the active controller.
@@ -168,8 +170,9 @@ func (s *scrape) totals() {
 	s.histogram(appendSeconds, &s.m.Append)
 	s.histogram(fetchSeconds, &s.m.Fetch)
 	s.histogram(flushSeconds, &s.m.Flush)
-	s.send(flushedBytes, float64(s.m.FlushedBytes.Load()))
-	s.send(rebalances, float64(s.m.Rebalances.Load()))
+	if from := s.m.Sources.Rebalances; from != nil {
+		s.send(rebalances, float64(from()))
+	}
 	s.send(connectionsAccepted, float64(s.m.ConnectionsAccepted.Load()))
 	s.send(connectionsRefused, float64(s.m.ConnectionsRefused.Load()))
 	s.send(malformedRequests, float64(s.m.MalformedRequests.Load()))

@@ -89,8 +89,6 @@ type Registry struct {
 	// Traffic that belongs to no topic.
 	Traffic
 	Append, Fetch, Flush                    Histogram
-	FlushedBytes                            Counter
-	Rebalances                              Counter
 	ConnectionsAccepted, ConnectionsRefused Counter
 	MalformedRequests                       Counter
 	Sources                                 Sources

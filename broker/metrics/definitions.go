@@ -59,7 +59,6 @@ const (
 	appendSeconds
 	fetchSeconds
 	flushSeconds
-	flushedBytes
 	rebalances
 	connectionsAccepted
 	connectionsRefused
@@ -107,7 +106,6 @@ var definitions = [...]Definition{
 	appendSeconds:       {Name: "fluxmq_append_duration_seconds", Kind: KindHistogram, Unit: "seconds", Help: "Time to validate and write the record batches of one partition of a Produce request."},
 	fetchSeconds:        {Name: "fluxmq_fetch_duration_seconds", Kind: KindHistogram, Unit: "seconds", Help: "Time to find what one partition of a Fetch request may read, without sending it."},
 	flushSeconds:        {Name: "fluxmq_flush_duration_seconds", Kind: KindHistogram, Unit: "seconds", Help: "Time of one fdatasync of a log."},
-	flushedBytes:        {Name: "fluxmq_flushed_bytes_total", Kind: KindCounter, Unit: "bytes", Help: "Bytes of record batches made durable by fdatasync."},
 	rebalances:          {Name: "fluxmq_group_rebalances_total", Kind: KindCounter, Unit: "rebalances", Help: "Generations that consumer groups began."},
 	connectionsAccepted: {Name: "fluxmq_connections_accepted_total", Kind: KindCounter, Unit: "connections", Help: "Client connections accepted."},
 	connectionsRefused:  {Name: "fluxmq_connections_refused_total", Kind: KindCounter, Unit: "connections", Help: "Client connections closed at once because of a connection limit."},

@@ -35,6 +35,7 @@ func busy() *Registry {
 			return []Group{{ID: "g", Members: 2, Offsets: []GroupOffset{{"a", 0, 7}, {"a", 1, 3}, {"gone", 0, 1}}}}
 		},
 		Connections:      func() map[string]int { return map[string]int{"PLAINTEXT": 3} },
+		Rebalances:       func() int64 { return 3 },
 		ActiveController: func() bool { return true },
 		Brokers:          func() int { return 1 },
 		OfflineLogDirs:   func() int { return 0 },

@@ -18,6 +18,7 @@ func (n *Node) fillMetrics() {
 	n.metrics.Sources = metrics.Sources{
 		Partitions:       n.visitPartitions,
 		Groups:           n.listGroups,
+		Rebalances:       func() int64 { return n.groups.Counters().Rebalances },
 		Connections:      n.countConnections,
 		ActiveController: func() bool { return true },
 		Brokers:          func() int { return 1 },

@@ -165,6 +165,7 @@ func (n *Node) openData(fs commitlog.FS) error {
 			n.offline.Add(1)
 			n.log.Error("A partition is offline", "topic", p.Topic(), "partition", p.Index(), "error", err)
 		},
+		OnFlush: n.metrics.Flush.Observe,
 		OnRecovered: func(p *partition.Partition, r commitlog.Recovered) {
 			n.log.Info("A log was recovered", "topic", p.Topic(), "partition", p.Index(),
 				"scanned_bytes", r.ScannedBytes, "cut_bytes", r.CutBytes, "log_end_offset", p.Offsets().LogEnd)

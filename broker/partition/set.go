@@ -17,6 +17,7 @@ import (
 
 	"fluxmq/broker/commitlog"
 	"fluxmq/broker/protocol"
+	"time"
 )
 
 // SetConfig opens a Set.
@@ -47,6 +48,8 @@ type SetConfig struct {
 	// OnRecovered is called, concurrently, for each partition that was opened after an
 	// unclean stop. It must not block nor call the Set.
 	OnRecovered func(p *Partition, r commitlog.Recovered)
+	// OnFlush is called, concurrently, with the duration of each group commit's fdatasync. It must not block.
+	OnFlush func(took time.Duration)
 }
 
 // topicShards is how many maps the topics are spread over: creating one topic copies one of them.
@@ -63,6 +66,7 @@ type Set struct {
 	workers     int
 	onOffline   func(*Partition, error)
 	onRecovered func(*Partition, commitlog.Recovered)
+	onFlush     func(time.Duration)
 	syncer      *syncer
 
 	seed   maphash.Seed
@@ -129,7 +133,7 @@ func OpenSet(c SetConfig) (*Set, error) {
 	}
 	s := &Set{
 		dir: dir, fs: dir.FS, files: commitlog.NewFiles(c.OpenFiles), durability: c.Durability, nowMs: c.NowMs,
-		workers: c.Workers, onOffline: c.OnOffline, onRecovered: c.OnRecovered, seed: maphash.MakeSeed(),
+		workers: c.Workers, onOffline: c.OnOffline, onRecovered: c.OnRecovered, onFlush: c.OnFlush, seed: maphash.MakeSeed(),
 		written: map[string]map[commitlog.TopicPartition]int64{},
 	}
 	for i := range topicShards {

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"sync"
+	"time"
 )
 
 // syncParallel is how many fdatasyncs of one group run at once: the file
@@ -106,10 +107,14 @@ func (p *Partition) syncOnce() {
 		p.settle(-1, err)
 		return
 	}
+	begin := time.Now()
 	durable, err := p.log.Sync()
 	if err != nil {
 		p.settle(-1, p.translate(err))
 		return
+	}
+	if p.set.onFlush != nil {
+		p.set.onFlush(time.Since(begin))
 	}
 	p.settle(durable, nil)
 	if p.set.durability == FlushAlways {

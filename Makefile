@@ -11,7 +11,7 @@ TARGET   ?= fluxmq
 PROFILE  ?= default
 RUNFLAGS  = --target $(TARGET) --profile $(PROFILE) $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(OUT),--out $(OUT)) $(if $(filter 1,$(TUNED)),--tuned) $(if $(filter 1,$(SEED_EXACT)),--seed-exact)
 # The Go clients need Go alone; Java and Maven are asked for only when a client or target needs them.
-GO_ONLY   = $(if $(CLIENTS),$(if $(findstring java,$(CLIENTS)),,1))
+GO_ONLY   = $(if $(CLIENTS),$(if $(or $(findstring java,$(CLIENTS)),$(filter kafka,$(TARGET))),,1))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-go build scenario versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger compat targets docs clean
@@ -46,7 +46,7 @@ test-java: setup build ## the Java client's tests against our broker
 	@tools/checks/java-test.sh
 
 smoke: setup build ## the smoke scenario through every client, delivery proven
-	@bin/fluxbench run smoke --quiet --rounds 1 --out "$$(mktemp -d)"
+	@bin/fluxbench run smoke --quiet --rounds 1 --out .cache/smoke
 
 race: test-go
 

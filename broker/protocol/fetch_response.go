@@ -47,19 +47,16 @@ type Cut struct {
 // that this process never reads. In the order Begin, (Topic, Partition…)…,
 // End; counts must be kept. It may be reused, and then allocates only to grow.
 type FetchResponseWriter struct {
-	dst                []byte
-	start              int
-	version            int16
-	flexible, topicEnd bool
-	partitions         int
-	recordsSize        int64
-	cuts               []Cut
+	topicWriter
+	partitions  int
+	recordsSize int64
+	cuts        []Cut
 }
 
 // Begin starts a frame at the end of dst. errorCode and sessionID are the
 // session's (v7+); in older versions they are not sent.
 func (w *FetchResponseWriter) Begin(dst []byte, version int16, correlationID, throttleMs int32, errorCode int16, sessionID int32, topicCount int) {
-	*w = FetchResponseWriter{start: len(dst), version: version, flexible: flexible(KeyFetch, version), cuts: w.cuts[:0]}
+	*w = FetchResponseWriter{topicWriter: topicWriter{start: len(dst), version: version, flexible: flexible(KeyFetch, version)}, cuts: w.cuts[:0]}
 	dst = appendInt32(dst, 0) // the frame's length, patched by End
 	dst = AppendResponseHeader(dst, KeyFetch, version, correlationID)
 	dst = appendInt32(dst, throttleMs)
@@ -68,25 +65,6 @@ func (w *FetchResponseWriter) Begin(dst []byte, version int16, correlationID, th
 		dst = appendInt32(dst, sessionID)
 	}
 	w.dst = appendCount(dst, w.flexible, topicCount)
-}
-
-// Topic starts a topic: by name up to version 12, by id from version 13 on.
-func (w *FetchResponseWriter) Topic(name []byte, id [16]byte, partitionCount int) {
-	w.endTopic()
-	if w.version >= 13 {
-		w.dst = append(w.dst, id[:]...)
-	} else {
-		w.dst = appendText(w.dst, w.flexible, name)
-	}
-	w.dst = appendCount(w.dst, w.flexible, partitionCount)
-	w.topicEnd = true
-}
-
-func (w *FetchResponseWriter) endTopic() {
-	if w.topicEnd {
-		w.dst = appendNoTags(w.dst, w.flexible)
-	}
-	w.topicEnd = false
 }
 
 // Partition appends one partition of the topic and, where it has records,

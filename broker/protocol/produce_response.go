@@ -34,37 +34,15 @@ type LeaderIDAndEpoch struct{ LeaderID, LeaderEpoch int32 }
 // in the order Begin, (Topic, Partition…)…, End. Counts must be kept. The
 // zero value is ready; it may be reused. It allocates only to grow dst.
 type ProduceResponseWriter struct {
-	dst                []byte
-	start              int
-	version            int16
-	flexible, topicEnd bool
+	topicWriter
 }
 
 // Begin starts a frame at the end of dst.
 func (w *ProduceResponseWriter) Begin(dst []byte, version int16, correlationID int32, topicCount int) {
-	*w = ProduceResponseWriter{start: len(dst), version: version, flexible: flexible(KeyProduce, version)}
+	*w = ProduceResponseWriter{topicWriter{start: len(dst), version: version, flexible: flexible(KeyProduce, version)}}
 	dst = appendInt32(dst, 0) // the frame's length, patched by End
 	dst = AppendResponseHeader(dst, KeyProduce, version, correlationID)
 	w.dst = appendCount(dst, w.flexible, topicCount)
-}
-
-// Topic starts a topic: by name up to version 12, by id from version 13 on.
-func (w *ProduceResponseWriter) Topic(name []byte, id [16]byte, partitionCount int) {
-	w.endTopic()
-	if w.version >= 13 {
-		w.dst = append(w.dst, id[:]...)
-	} else {
-		w.dst = appendText(w.dst, w.flexible, name)
-	}
-	w.dst = appendCount(w.dst, w.flexible, partitionCount)
-	w.topicEnd = true
-}
-
-func (w *ProduceResponseWriter) endTopic() {
-	if w.topicEnd {
-		w.dst = appendNoTags(w.dst, w.flexible)
-	}
-	w.topicEnd = false
 }
 
 // Partition appends one partition of the topic.

@@ -251,7 +251,7 @@ func Store(dir, id string, v any) error {
 func Markdown(w io.Writer, m Measured) error {
 	var b strings.Builder
 	b.WriteString("# Targets, measured\n\nWritten by `make targets`. Figures are medians with minimum and maximum over rounds, ratios of the two arm-runs of a round, FluxMQ and\n" +
-		"Apache Kafka interleaved on one machine, both with `log.flush=os` unless the line says durable; Kafka is warmed up longer (its command says how long). Three rounds describe this run; they are no test.\n\n" +
+		"Apache Kafka interleaved on one machine, both with `log.flush=os` unless the line says durable; Kafka is warmed up longer (its command says how long; not in consume, where the fill is the only load before). Three rounds describe this run; they are no test.\n\n" +
 		"| target | floor | aim | measured | FluxMQ | Kafka or ideal | verdict | experiment |\n|---|---|---|---|---|---|---|---|\n")
 	for _, v := range Judge(m) {
 		t := v.Target

@@ -81,14 +81,14 @@ type Workload struct {
 	Scenario reports.ScenarioRecord `json:"scenario"`
 	Client   string                 `json:"client"`
 	// RatePerSecond is the fixed offered rate of part cost; PilotPerSecond the saturation that it was derived from, 0: the rate was given.
-	RatePerSecond  float64         `json:"rate_per_second"`
-	PilotPerSecond float64         `json:"pilot_per_second"`
-	Durability     string          `json:"durability"`
-	Validation     string          `json:"validation"`
-	Clients        reports.Binary  `json:"client_binary"`
-	Metrics        []Metric        `json:"metrics" jsonschema:"what is judged, with the scenario's margins"`
-	MarginsDefault bool            `json:"margins_default" jsonschema:"the scenario names no margins: the defaults hold"`
-	Blocks         []Block         `json:"blocks"`
+	RatePerSecond  float64        `json:"rate_per_second"`
+	PilotPerSecond float64        `json:"pilot_per_second"`
+	Durability     string         `json:"durability"`
+	Validation     string         `json:"validation"`
+	Clients        reports.Binary `json:"client_binary"`
+	Metrics        []Metric       `json:"metrics" jsonschema:"what is judged, with the scenario's margins"`
+	MarginsDefault bool           `json:"margins_default" jsonschema:"the scenario names no margins: the defaults hold"`
+	Blocks         []Block        `json:"blocks"`
 }
 
 // Block is four runs in the order of Order, "ABBA" or "BAAB".

@@ -184,6 +184,17 @@ type BrokerCost struct {
 	LogBytesWindow int64 `json:"log_bytes_window"`
 	// LogBytesTotal is the size of all .log files of the scenario's topic after the run.
 	LogBytesTotal int64 `json:"log_bytes_total"`
+	// Runtime is what our broker counted itself over the window; absent for other brokers and older builds.
+	Runtime *RuntimeCost `json:"runtime,omitempty"`
+}
+
+// RuntimeCost is read from our broker's /metrics at both ends of the window. -1: this build does not count it.
+type RuntimeCost struct {
+	Allocations    int64 `json:"allocations" jsonschema:"heap objects"`
+	AllocatedBytes int64 `json:"allocated_bytes"`
+	GCCycles       int64 `json:"gc_cycles"`
+	SentBytes      int64 `json:"sent_bytes" jsonschema:"to clients, on all listeners"`
+	ReceivedBytes  int64 `json:"received_bytes"`
 }
 
 // MachineCost is the whole machine over the window.

@@ -128,6 +128,15 @@ func (r *clientRun) result(job scenarios.Job) (*reports.ClientResult, error) {
 	return &result, nil
 }
 
+// exitWords says how the client ended, with its last line.
+func (r *clientRun) exitWords() string {
+	words := r.process.exitText()
+	if last := lastLines(tailOf(r.process.logPath), 1); last != "" {
+		words += ": " + last
+	}
+	return words
+}
+
 // clientGrace is how long a client may take to close after SIGTERM (the contract says 5 s).
 const clientGrace = 6 * time.Second
 

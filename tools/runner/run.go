@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -306,7 +305,7 @@ func (r *run) step(ctx context.Context, step Step) (*reports.ArmRun, error) {
 	if b.process != nil && b.process.ended() {
 		err = errors.Join(errBrokerDied, err)
 	}
-	r.finishBroker(b, arm)
+	finishBroker(b, arm)
 	if trouble := t.stop(b); trouble != "" && err == nil {
 		err = errors.New(trouble)
 	}
@@ -359,55 +358,19 @@ func (e *explained) Unwrap() error { return e.err }
 
 // load runs the client against the broker and fills the arm-run.
 func (r *run) load(ctx context.Context, step Step, t *target, b *broker, dir string, arm *reports.ArmRun) error {
-	var random [8]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return err
-	}
-	job := r.plan.job(step, b.address, r.id, binary.BigEndian.Uint64(random[:]))
-	if err := jobRecord(job, arm); err != nil {
-		return err
-	}
-	sampler := hoststats.Start(b.pid())
-	client, err := r.plan.clients.start(job, dir)
+	tag, err := runTag()
 	if err != nil {
-		sampler.Stop()
 		return err
 	}
-	sampler.SetClient(client.process.pid())
-	marks := windowMarks{mode: job.Mode}
-	watching := make(chan error, 1)
-	watched := false
-	// Ends with the client's output: await makes sure that the client ends.
-	followed := make(chan error, 1)
-	go func() {
-		followed <- client.follow(func(e event) {
-			if marks.see(e, func() mark { return takeMark(b, job.Topic) }) && r.plan.options.Watch != nil && !watched {
-				watched = true
-				// Waited for below, before the broker stops.
-				go func() { watching <- r.plan.options.Watch(ctx, step, b.admin) }()
-			}
-			r.show(step, e)
-		})
-	}()
-	var brokerDone <-chan struct{}
-	if b.process != nil {
-		brokerDone = b.process.done
+	at := attempt{clients: r.plan.clients, job: r.plan.job(step, b.address, r.id, tag), broker: b, dir: dir, sample: true, see: func(e event) { r.show(step, e) }}
+	if watch := r.plan.options.Watch; watch != nil {
+		at.watch = func(ctx context.Context) error { return watch(ctx, step, b.admin) }
 	}
-	err = client.await(ctx, brokerDone, clientLimit(job))
-	followErr := <-followed
-	arm.Samples = append(arm.Samples, sampler.Stop()...)
-	if watched {
-		if watchErr := <-watching; err == nil && watchErr != nil {
-			err = watchErr
-		}
-	}
-	arm.Broker, arm.Machine = marks.costs(len(hoststats.AllowedCPUs()))
-	arm.Broker.LogBytesTotal = b.logBytes(job.Topic)
+	client, followErr, err := at.run(ctx, arm)
 	if err != nil {
-		arm.Exit = ExitRun
 		return err
 	}
-	return r.takeResult(step, client, job, arm, followErr)
+	return r.takeResult(step, client, at.job, arm, followErr)
 }
 
 // takeResult reads what the client left and words its exit.
@@ -424,11 +387,7 @@ func (r *run) takeResult(step Step, client *clientRun, job scenarios.Job, arm *r
 			arm.LatencyLog = name
 		}
 	}
-	exit := client.process.exitText()
-	if words := lastLines(tailOf(client.process.logPath), 1); words != "" {
-		exit += ": " + words
-	}
-	return judgeExit(arm.Exit, exit, arm.Result, err, followErr)
+	return judgeExit(arm.Exit, client.exitWords(), arm.Result, err, followErr)
 }
 
 // judgeExit turns a client's exit and result into the step's error.
@@ -463,7 +422,7 @@ func jobRecord(job scenarios.Job, arm *reports.ArmRun) error {
 }
 
 // finishBroker takes the figures that count from the broker's start.
-func (r *run) finishBroker(b *broker, arm *reports.ArmRun) {
+func finishBroker(b *broker, arm *reports.ArmRun) {
 	if b.process == nil || b.process.ended() {
 		return
 	}

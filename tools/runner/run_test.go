@@ -278,7 +278,7 @@ func TestKafkaGetsTheSameSettings(t *testing.T) {
 
 func TestWindowMarksFollowThePhases(t *testing.T) {
 	n := 0
-	take := func() mark { n++; return mark{set: true, cpuNs: int64(n)} }
+	take := func(bool) mark { n++; return mark{set: true, cpuNs: int64(n)} }
 	produce := windowMarks{mode: scenarios.ModeProduce}
 	for _, e := range []event{{Event: "phase", Phase: "warm-up"}, {Event: "delivered"}, {Event: "phase", Phase: "measure"}, {Event: "phase", Phase: "flush"}, {Event: "delivered"}, {Event: "delivered"}} {
 		produce.see(e, take)

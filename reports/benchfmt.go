@@ -10,13 +10,15 @@ import (
 
 // WriteBenchfmt prints the sound arm-runs in the Go benchmark format, one line
 // each, so that benchstat counts rounds rightly. Arm-runs that do not hold are
-// left out with a comment-like configuration line that names them.
+// named in a comment. What differs between two results that are to be compared
+// (commit, target, profile) is a comment too: benchstat makes one table for
+// each set of configuration lines.
 func (s *Summary) WriteBenchfmt(w io.Writer, folder string) error {
 	r := s.Result
 	fmt.Fprintf(w, "goos: %s\ngoarch: %s\n", runtime.GOOS, runtime.GOARCH)
 	for _, line := range [][2]string{
-		{"cpu", r.Host.CPUModel}, {"commit", shortCommit(r.Commit) + dirtySuffix(r.Dirty)}, {"scenario", r.Scenario.Name}, {"form", r.Scenario.Form},
-		{"profile", r.Profile.Name}, {"target", r.Target.Label()}, {"durability", orDash(r.Target.Durability)}, {"validation", orDash(r.Target.Validation)},
+		{"# commit", ShortCommit(r.Commit) + dirtySuffix(r.Dirty)}, {"# profile", r.Profile.Name}, {"# target", r.Target.Label()},
+		{"cpu", r.Host.CPUModel}, {"scenario", r.Scenario.Name}, {"form", r.Scenario.Form}, {"durability", OrDash(r.Target.Durability)}, {"validation", OrDash(r.Target.Validation)},
 	} {
 		fmt.Fprintf(w, "%s: %s\n", line[0], strings.ReplaceAll(line[1], "\n", " "))
 	}
@@ -25,7 +27,7 @@ func (s *Summary) WriteBenchfmt(w io.Writer, folder string) error {
 	var err error
 	for _, run := range r.ArmRuns {
 		if !run.Sound() {
-			fmt.Fprintf(w, "failed: round %d client %s\n", run.Round, run.Client)
+			fmt.Fprintf(w, "# failed: round %d client %s\n", run.Round, run.Client)
 			continue
 		}
 		latencies := Latencies{}
@@ -43,7 +45,7 @@ func (s *Summary) WriteBenchfmt(w io.Writer, folder string) error {
 
 func writeBenchLine(w io.Writer, r *Result, run ArmRun, q Quantiles) error {
 	records := run.Result.Records
-	line := fmt.Sprintf("Benchmark%s/client=%s-%d %d", benchName(r.Scenario.Name), run.Client, max(r.Host.CPUs, 1), records)
+	line := fmt.Sprintf("Benchmark%s/client=%s-%d %d", BenchName(r.Scenario.Name), run.Client, max(r.Host.CPUs, 1), records)
 	add := func(value float64, unit string) {
 		if value > 0 {
 			line += fmt.Sprintf(" %.6g %s", value, unit)
@@ -73,8 +75,8 @@ func dirtySuffix(dirty bool) string {
 	return ""
 }
 
-// benchName makes "wire_1mb" into "Wire1mb": the format wants an upper-case start after Benchmark.
-func benchName(scenario string) string {
+// BenchName makes "wire_1mb" into "Wire1mb": the format wants an upper-case start after Benchmark.
+func BenchName(scenario string) string {
 	var b strings.Builder
 	up := true
 	for _, r := range scenario {

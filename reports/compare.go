@@ -39,21 +39,21 @@ type measureOf struct {
 }
 
 var compared = []measureOf{
-	{"delivered msg/s", true, func(r ArmRun, _ Latencies) float64 { return deliveredRate(r) }, formatCount},
-	{"broker CPU-ns/msg", false, func(r ArmRun, _ Latencies) float64 { return CostOf(r).CPUNsPerRecord }, formatCount},
-	{"broker CPU-s/GB raw", false, func(r ArmRun, _ Latencies) float64 { return CostOf(r).CPUSecondsPerRawGB }, formatCount},
-	{"broker CPU-s/GB wire", false, func(r ArmRun, _ Latencies) float64 { return CostOf(r).CPUSecondsPerLogGB }, formatCount},
+	{"delivered msg/s", true, func(r ArmRun, _ Latencies) float64 { return deliveredRate(r) }, FormatCount},
+	{"broker CPU-ns/msg", false, func(r ArmRun, _ Latencies) float64 { return CostOf(r).CPUNsPerRecord }, FormatCount},
+	{"broker CPU-s/GB raw", false, func(r ArmRun, _ Latencies) float64 { return CostOf(r).CPUSecondsPerRawGB }, FormatCount},
+	{"broker CPU-s/GB wire", false, func(r ArmRun, _ Latencies) float64 { return CostOf(r).CPUSecondsPerLogGB }, FormatCount},
 	{"client CPU-ns/msg", false, func(r ArmRun, _ Latencies) float64 {
 		return float64(r.Result.CPUUserNs+r.Result.CPUSystemNs) / float64(max(r.Result.Records, 1))
-	}, formatCount},
-	{"produce p50", false, func(_ ArmRun, l Latencies) float64 { return float64(l.Quantiles(TagProduce).P50) }, formatNs},
-	{"produce p99", false, func(_ ArmRun, l Latencies) float64 { return float64(l.Quantiles(TagProduce).P99) }, formatNs},
-	{"produce p99.9", false, func(_ ArmRun, l Latencies) float64 { return float64(l.Quantiles(TagProduce).P999) }, formatNs},
-	{"end-to-end p50", false, func(_ ArmRun, l Latencies) float64 { return float64(l.Quantiles(TagEndToEnd).P50) }, formatNs},
-	{"end-to-end p99", false, func(_ ArmRun, l Latencies) float64 { return float64(l.Quantiles(TagEndToEnd).P99) }, formatNs},
-	{"broker peak RSS MiB", false, func(r ArmRun, _ Latencies) float64 { return float64(r.Broker.PeakRSSBytes) / (1 << 20) }, formatCount},
-	{"broker idle RSS MiB", false, func(r ArmRun, _ Latencies) float64 { return float64(r.Broker.ReadyRSSBytes) / (1 << 20) }, formatCount},
-	{"start to ready ms", false, func(r ArmRun, _ Latencies) float64 { return r.Broker.StartToReadyMs }, formatCount},
+	}, FormatCount},
+	{"produce p50", false, func(_ ArmRun, l Latencies) float64 { return float64(l.Quantiles(TagProduce).P50) }, FormatNs},
+	{"produce p99", false, func(_ ArmRun, l Latencies) float64 { return float64(l.Quantiles(TagProduce).P99) }, FormatNs},
+	{"produce p99.9", false, func(_ ArmRun, l Latencies) float64 { return float64(l.Quantiles(TagProduce).P999) }, FormatNs},
+	{"end-to-end p50", false, func(_ ArmRun, l Latencies) float64 { return float64(l.Quantiles(TagEndToEnd).P50) }, FormatNs},
+	{"end-to-end p99", false, func(_ ArmRun, l Latencies) float64 { return float64(l.Quantiles(TagEndToEnd).P99) }, FormatNs},
+	{"broker peak RSS MiB", false, func(r ArmRun, _ Latencies) float64 { return float64(r.Broker.PeakRSSBytes) / (1 << 20) }, FormatCount},
+	{"broker idle RSS MiB", false, func(r ArmRun, _ Latencies) float64 { return float64(r.Broker.ReadyRSSBytes) / (1 << 20) }, FormatCount},
+	{"start to ready ms", false, func(r ArmRun, _ Latencies) float64 { return r.Broker.StartToReadyMs }, FormatCount},
 }
 
 // Compare pairs the rounds of two results of one run. dirA and dirB hold their histogram logs.
@@ -167,7 +167,7 @@ func (c *Comparison) heading() string {
 func (c *Comparison) WriteTerminal(w io.Writer) error {
 	fmt.Fprintf(w, "\n%s\n", c.heading())
 	header, rows := c.table()
-	if err := renderTable(w, header, rows, false); err != nil {
+	if err := RenderTable(w, header, rows, false); err != nil {
 		return err
 	}
 	return c.note(w)
@@ -177,7 +177,7 @@ func (c *Comparison) WriteTerminal(w io.Writer) error {
 func (c *Comparison) WriteMarkdown(w io.Writer) error {
 	fmt.Fprintf(w, "# %s\n\n", c.heading())
 	header, rows := c.table()
-	if err := renderTable(w, header, rows, true); err != nil {
+	if err := RenderTable(w, header, rows, true); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)

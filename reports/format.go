@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// formatCount writes a number with thousands separators and three significant digits at least: 1,234,567; 12.3; 0.041.
-func formatCount(v float64) string {
+// FormatCount writes a number with thousands separators and three significant digits at least: 1,234,567; 12.3; 0.041.
+func FormatCount(v float64) string {
 	switch {
 	case v == 0:
 		return "0"
@@ -39,13 +39,13 @@ func formatSpread(s Spread, scale float64) string {
 	case s.N == 0:
 		return "–"
 	case s.N == 1:
-		return formatCount(s.Median / scale)
+		return FormatCount(s.Median / scale)
 	}
-	return fmt.Sprintf("%s (%s–%s)", formatCount(s.Median/scale), formatCount(s.Min/scale), formatCount(s.Max/scale))
+	return fmt.Sprintf("%s (%s–%s)", FormatCount(s.Median/scale), FormatCount(s.Min/scale), FormatCount(s.Max/scale))
 }
 
-// formatNs writes a duration in the unit that fits: "812 ns", "19.4 µs", "3.21 ms", "1.07 s".
-func formatNs(ns float64) string {
+// FormatNs writes a duration in the unit that fits: "812 ns", "19.4 µs", "3.21 ms", "1.07 s".
+func FormatNs(ns float64) string {
 	switch {
 	case ns < 1e3:
 		return fmt.Sprintf("%.0f ns", ns)
@@ -67,8 +67,8 @@ func threeDigits(v float64) string {
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
 
-// formatMiB writes bytes in MiB.
-func formatMiB(bytes int64) string {
+// FormatMiB writes bytes in MiB.
+func FormatMiB(bytes int64) string {
 	if bytes == 0 {
 		return "–"
 	}

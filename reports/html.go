@@ -6,11 +6,21 @@ import (
 	"io"
 )
 
+// sharedText defines what every page has: "head" (nothing may be loaded), "style" and "chart".
+//
+//go:embed page.html.tmpl
+var sharedText string
+
 //go:embed report.html.tmpl
 var pageText string
 
 // page is parsed once; html/template escapes everything a result can hold.
-var page = template.Must(template.New("report").Parse(pageText))
+var page = NewPage("report", pageText)
+
+// NewPage parses the text of one offline page, which may use the templates "head", "style" and "chart".
+func NewPage(name, text string) *template.Template {
+	return template.Must(template.Must(template.New(name).Parse(sharedText)).Parse(text))
+}
 
 type pageData struct {
 	Title, Question, FormNote string
@@ -44,7 +54,7 @@ func (s *Summary) WriteHTML(w io.Writer) error {
 		ScenarioText: r.Scenario.Text, ProfileText: r.Profile.Text,
 	}
 	for i, c := range s.Clients {
-		data.Cards = append(data.Cards, s.headline(c, colourClass(i)))
+		data.Cards = append(data.Cards, s.headline(c, ColourClass(i)))
 	}
 	data.Charts = append(data.Charts, s.latencyChart(TagProduce, "Produce latency by percentile"))
 	if s.any(func(c ClientSummary) bool { return c.EndToEnd.Count > 0 }) {
@@ -62,7 +72,7 @@ func (s *Summary) WriteHTML(w io.Writer) error {
 		}
 		seen[run.Client] = true
 		table := settingsTable{Client: run.Client}
-		for _, key := range sortedKeys(run.Result.Effective) {
+		for _, key := range SortedKeys(run.Result.Effective) {
 			table.Rows = append(table.Rows, Row{key, []string{run.Result.Effective[key]}})
 		}
 		for _, key := range run.Result.Unmapped {
@@ -79,14 +89,14 @@ func (s *Summary) headline(c ClientSummary, class string) card {
 	}
 	below := formatSpread(c.DeliveredBytes, 1e6) + " MB/s"
 	if c.BrokerCPUPerRecord.N > 0 {
-		below += " · broker " + formatCount(c.BrokerCPUPerRecord.Median) + " CPU-ns/msg"
+		below += " · broker " + FormatCount(c.BrokerCPUPerRecord.Median) + " CPU-ns/msg"
 	}
 	if c.Produce.Count > 0 {
-		below += " · p99 " + formatNs(float64(c.Produce.P99))
+		below += " · p99 " + FormatNs(float64(c.Produce.P99))
 	}
 	unit := "delivered msg/s"
 	if s.consumes() {
 		unit = "read msg/s"
 	}
-	return card{Client: c.Client, Class: class, Number: formatCount(c.Delivered.Median), Unit: unit, Below: below}
+	return card{Client: c.Client, Class: class, Number: FormatCount(c.Delivered.Median), Unit: unit, Below: below}
 }

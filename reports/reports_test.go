@@ -486,13 +486,13 @@ func TestBenchstatReadsTheExport(t *testing.T) {
 
 func TestFormats(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 1234567: "1,234,567", 999: "999", 12.34: "12.3", 1.234: "1.23", 0.5: "0.500", 0.041: "0.041", -1234: "-1,234"} {
-		if got := formatCount(v); got != want {
-			t.Errorf("formatCount(%v) = %s, want %s", v, got, want)
+		if got := FormatCount(v); got != want {
+			t.Errorf("FormatCount(%v) = %s, want %s", v, got, want)
 		}
 	}
 	for v, want := range map[float64]string{812: "812 ns", 19_400: "19.4 µs", 3_210_000: "3.21 ms", 1.07e9: "1.07 s"} {
-		if got := formatNs(v); got != want {
-			t.Errorf("formatNs(%v) = %s, want %s", v, got, want)
+		if got := FormatNs(v); got != want {
+			t.Errorf("FormatNs(%v) = %s, want %s", v, got, want)
 		}
 	}
 }

@@ -31,7 +31,7 @@ const maxSameName = 1000
 
 // Create makes the folder of a result.
 func (s Store) Create(result *Result) (*Bundle, error) {
-	parent := filepath.Join(s.Root, fileName(result.Scenario.Name), fileName(shortCommit(result.Commit)))
+	parent := filepath.Join(s.Root, fileName(result.Scenario.Name), fileName(ShortCommit(result.Commit)))
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -128,4 +128,4 @@ func (b *Bundle) Finish(result *Result) (*Summary, error) {
 	return summary, nil
 }
 
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+func SortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -52,25 +52,25 @@ func (s *Summary) Rows() []Row {
 			s.rates("end-to-end p99.9 / max", func(c ClientSummary) string { return quantilePair(c.EndToEnd, true) }))
 	}
 	rows = append(rows,
-		s.row("latency counts until", func(c ClientSummary) string { return orDash(c.Meaning) }),
-		s.row("broker peak RSS", func(c ClientSummary) string { return formatMiB(c.BrokerPeakRSS) }),
-		s.row("client peak RSS", func(c ClientSummary) string { return formatMiB(c.ClientPeakRSS) }),
+		s.row("latency counts until", func(c ClientSummary) string { return OrDash(c.Meaning) }),
+		s.row("broker peak RSS", func(c ClientSummary) string { return FormatMiB(c.BrokerPeakRSS) }),
+		s.row("client peak RSS", func(c ClientSummary) string { return FormatMiB(c.ClientPeakRSS) }),
 		s.row("broker start to ready ms", func(c ClientSummary) string { return formatSpread(c.StartToReadyMs, 1) }),
 		s.row("sent / read back", func(c ClientSummary) string {
-			return formatCount(float64(c.Expected)) + " / " + formatCount(float64(c.Read))
+			return FormatCount(float64(c.Expected)) + " / " + FormatCount(float64(c.Read))
 		}),
 		s.row("lost / dup / reord / corrupt", ledgerCell),
-		s.row("send errors", func(c ClientSummary) string { return formatCount(float64(c.SendErrors)) }),
+		s.row("send errors", func(c ClientSummary) string { return FormatCount(float64(c.SendErrors)) }),
 		s.row("compressed / raw", func(c ClientSummary) string {
 			if c.CompressedRatio == 0 {
 				return "–"
 			}
 			return fmt.Sprintf("%.3f", c.CompressedRatio)
 		}),
-		s.row("durability (log.flush)", func(c ClientSummary) string { return orDash(c.Durability) }),
-		s.row("validation", func(c ClientSummary) string { return orDash(c.Validation) }),
+		s.row("durability (log.flush)", func(c ClientSummary) string { return OrDash(c.Durability) }),
+		s.row("validation", func(c ClientSummary) string { return OrDash(c.Validation) }),
 		s.row("rounds (held / run)", roundsCell),
-		s.rates("bottleneck", func(c ClientSummary) string { return orDash(c.Bottleneck.Side) }),
+		s.rates("bottleneck", func(c ClientSummary) string { return OrDash(c.Bottleneck.Side) }),
 		s.rates("CPU client/broker/idle/steal", func(c ClientSummary) string {
 			b := c.Bottleneck
 			if b.Client+b.Broker+b.Idle+b.Steal == 0 {
@@ -119,9 +119,9 @@ func quantilePair(q Quantiles, tail bool) string {
 	case q.Count == 0:
 		return "–"
 	case tail:
-		return formatNs(float64(q.P999)) + " / " + formatNs(float64(q.Max))
+		return FormatNs(float64(q.P999)) + " / " + FormatNs(float64(q.Max))
 	}
-	return formatNs(float64(q.P50)) + " / " + formatNs(float64(q.P99))
+	return FormatNs(float64(q.P50)) + " / " + FormatNs(float64(q.P99))
 }
 
 func ledgerCell(c ClientSummary) string {
@@ -143,7 +143,7 @@ func roundsCell(c ClientSummary) string {
 	return text
 }
 
-func orDash(text string) string {
+func OrDash(text string) string {
 	if text == "" {
 		return "–"
 	}
@@ -153,7 +153,7 @@ func orDash(text string) string {
 // Title is the table's heading: "megabatch on fluxmq 0.1.0, profile default, commit 4c7ef61".
 func (s *Summary) Title() string {
 	r := s.Result
-	title := fmt.Sprintf("%s on %s, profile %s, commit %s", r.Scenario.Name, r.Target.Label(), r.Profile.Name, shortCommit(r.Commit))
+	title := fmt.Sprintf("%s on %s, profile %s, commit %s", r.Scenario.Name, r.Target.Label(), r.Profile.Name, ShortCommit(r.Commit))
 	if r.Dirty {
 		title += " (dirty)"
 	}
@@ -222,7 +222,7 @@ func unmappedNotes(result *Result) []string {
 // WriteTerminal prints title, table and notes for a terminal.
 func (s *Summary) WriteTerminal(w io.Writer) error {
 	fmt.Fprintf(w, "\n%s\n", s.Title())
-	if err := renderTable(w, append([]string{""}, s.Columns()...), s.Rows(), false); err != nil {
+	if err := RenderTable(w, append([]string{""}, s.Columns()...), s.Rows(), false); err != nil {
 		return err
 	}
 	for _, note := range s.Notes() {
@@ -241,7 +241,7 @@ func (s *Summary) WriteMarkdown(w io.Writer) error {
 		fmt.Fprintf(w, "**%s**\n\n", note)
 	}
 	fmt.Fprintf(w, "%s\n\n", r.Scenario.Question)
-	if err := renderTable(w, append([]string{"measure"}, s.Columns()...), s.Rows(), true); err != nil {
+	if err := RenderTable(w, append([]string{"measure"}, s.Columns()...), s.Rows(), true); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\nMedian (minimum–maximum) over rounds; latencies from histograms merged over rounds, counted from the intended send time.\n")
@@ -256,12 +256,12 @@ func (s *Summary) WriteMarkdown(w io.Writer) error {
 		fmt.Fprintf(w, "- %s: %s\n", fact.Label, fact.Cells[0])
 	}
 	fmt.Fprintf(w, "\n## Preflight\n\n")
-	return renderTable(w, []string{"condition", "required", "current", "severity", "passed"}, preflightRows(r.Preflight), true)
+	return RenderTable(w, []string{"condition", "required", "current", "severity", "passed"}, preflightRows(r.Preflight), true)
 }
 
 // WritePreflight prints the doctor's table.
 func WritePreflight(w io.Writer, checks []Check) error {
-	return renderTable(w, []string{"Condition", "Required", "Current", "Severity", "Passed"}, preflightRows(checks), false)
+	return RenderTable(w, []string{"Condition", "Required", "Current", "Severity", "Passed"}, preflightRows(checks), false)
 }
 
 func preflightRows(checks []Check) []Row {
@@ -279,22 +279,22 @@ func preflightRows(checks []Check) []Row {
 // Facts are the machine, the settings and the origin of a result.
 func (s *Summary) Facts() []Row {
 	r := s.Result
-	fact := func(label, value string) Row { return Row{label, []string{orDash(value)}} }
+	fact := func(label, value string) Row { return Row{label, []string{OrDash(value)}} }
 	facts := []Row{
 		fact("run", r.ID+", "+time.Unix(0, r.StartedUnixNs).UTC().Format(time.RFC3339)),
 		fact("command", strings.Join(r.Command, " ")),
 		fact("scenario", fmt.Sprintf("%s, %s form, sha256 %.12s", r.Scenario.Name, r.Scenario.Form, r.Scenario.SHA256)),
-		fact("changed by the command line", joinMap(r.Scenario.Overrides)),
+		fact("changed by the command line", JoinMap(r.Scenario.Overrides)),
 		fact("target", r.Target.Label()+versionSuffix(r.Target)),
-		fact("broker settings", joinMap(r.Target.Settings)),
+		fact("broker settings", JoinMap(r.Target.Settings)),
 		fact("profile", fmt.Sprintf("%s: build %s; env %s; broker under %s", r.Profile.Name,
-			orDash(strings.Join(append(r.Profile.BuildEnv, r.Profile.BuildArgs...), " ")), orDash(strings.Join(r.Profile.Env, " ")), orDash(strings.Join(r.Profile.BrokerPrefix, " ")))),
-		fact("machine", fmt.Sprintf("%d × %s (x86-64 %s), %s, %s, kernel %s, %s", r.Host.CPUs, r.Host.CPUModel, orDash(r.Host.CPUFlagsLevel),
-			formatMiB(int64(r.Host.MemoryBytes)), orDash(r.Host.Virtualization), r.Host.Kernel, r.Host.Filesystem)),
+			OrDash(strings.Join(append(r.Profile.BuildEnv, r.Profile.BuildArgs...), " ")), OrDash(strings.Join(r.Profile.Env, " ")), OrDash(strings.Join(r.Profile.BrokerPrefix, " ")))),
+		fact("machine", fmt.Sprintf("%d × %s (x86-64 %s), %s, %s, kernel %s, %s", r.Host.CPUs, r.Host.CPUModel, OrDash(r.Host.CPUFlagsLevel),
+			FormatMiB(int64(r.Host.MemoryBytes)), OrDash(r.Host.Virtualization), r.Host.Kernel, r.Host.Filesystem)),
 		fact("toolchain", strings.Trim(r.Host.GoVersion+", "+r.Host.JavaVersion, ", ")),
 	}
 	for _, b := range r.Binaries {
-		facts = append(facts, fact(b.Role, fmt.Sprintf("%s, %s, sha256 %.12s", b.Name, formatMiB(b.SizeBytes), b.SHA256)))
+		facts = append(facts, fact(b.Role, fmt.Sprintf("%s, %s, sha256 %.12s", b.Name, FormatMiB(b.SizeBytes), b.SHA256)))
 	}
 	for _, c := range s.Clients {
 		facts = append(facts, fact("client "+c.Client, c.ClientVersion))
@@ -309,15 +309,15 @@ func versionSuffix(t TargetRecord) string {
 	return ""
 }
 
-func shortCommit(commit string) string {
+func ShortCommit(commit string) string {
 	if len(commit) > 12 {
 		return commit[:12]
 	}
 	return commit
 }
 
-// renderTable draws a grid whose first column is left-aligned text and the rest right-aligned.
-func renderTable(w io.Writer, header []string, rows []Row, markdown bool) error {
+// RenderTable draws a grid whose first column is left-aligned text and the rest right-aligned.
+func RenderTable(w io.Writer, header []string, rows []Row, markdown bool) error {
 	aligns := make([]tw.Align, len(header))
 	for i := range aligns {
 		aligns[i] = tw.AlignRight
@@ -351,9 +351,9 @@ func anySlice(texts []string) []any {
 	return out
 }
 
-func joinMap(m map[string]string) string {
+func JoinMap(m map[string]string) string {
 	var parts []string
-	for _, k := range sortedKeys(m) {
+	for _, k := range SortedKeys(m) {
 		parts = append(parts, k+"="+m[k])
 	}
 	return strings.Join(parts, " ")

@@ -75,7 +75,7 @@ func TestSignedRankCriticalValues(t *testing.T) {
 				exact += p
 			}
 		}
-		if !near(exact, tail, 0.03) {
+		if exact > tail*1.01 || exact < tail*0.9 {
 			t.Errorf("n=%d: the approximation's tail of %v holds %v", exactSignedRank+1, tail, exact)
 		}
 	}
@@ -183,9 +183,9 @@ func TestMannWhitney(t *testing.T) {
 		{[]float64{1, 2, 3}, []float64{4, 5, 6}, 0.1, "2 of 20 orders"},
 		{[]float64{0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46}, []float64{1.15, 0.88, 0.90, 0.74, 1.21}, 0.2544, "Hollander and Wolfe, table 4.1; wilcox.test: 0.2544"},
 		{[]float64{1, 1}, []float64{1, 1, 1}, 1, "all equal"},
-		{[]float64{1, 2, 2, 3}, []float64{2, 4, 5, 6}, 0.1084, "ties: U 2, variance 12 less 8·24/(7·12·…)"},
+		{[]float64{1, 2, 2, 3}, []float64{2, 4, 5, 6}, 0.1038, "ties: U is 2, its variance 16/12·(9−24/56), so z is 5.5/3.381"},
 	} {
-		if got := MannWhitney(row.a, row.b); math.Abs(got-row.want) > 5e-3 && !near(got, row.want, 1e-3) {
+		if got := MannWhitney(row.a, row.b); !near(got, row.want, 1e-3) {
 			t.Errorf("MannWhitney(%v, %v) = %v, want %v: %s", row.a, row.b, got, row.want, row.why)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 )
 
 // exactSignedRank is the largest n whose null distribution is counted out;
-// above, the normal approximation is
-// taken: its tail of 5 % holds 5.01 %, that of 0.5 % holds 0.46 %.
+// above, the normal approximation is taken: its tail of 5 % holds 5.01 %, that
+// of 0.5 % holds 0.46 %.
 const exactSignedRank = 60
 
 // SignedRankInterval returns the two-sided interval of the centre of d's

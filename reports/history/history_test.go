@@ -14,7 +14,7 @@ import (
 	"fluxmq/reports/verdict"
 )
 
-func sha(n int) string { return fmt.Sprintf("%040x", n+1) }
+func sha(n int) string { return fmt.Sprintf("%07x%033x", 0xa1b2c00+n, n) }
 
 func commit(n int) Commit {
 	return Commit{sha(n), time.Date(2026, 1, 1, n, 0, 0, 0, time.UTC), fmt.Sprintf("room: change %d", n)}

@@ -127,12 +127,21 @@ func niceStep(span float64) float64 {
 
 // LinearTicks are at most maxTicks labelled places of a linear scale.
 func LinearTicks(s Scale, label func(float64) string) []Tick {
-	step := niceStep(s.High - s.Low)
 	var ticks []Tick
-	for v := math.Ceil(s.Low/step) * step; v <= s.High+step*1e-9; v += step {
+	for _, v := range TickValues(s) {
 		ticks = append(ticks, Tick{Pixels(s.At(v)), label(v)})
 	}
 	return ticks
+}
+
+// TickValues are the round numbers of a linear scale.
+func TickValues(s Scale) []float64 {
+	step := niceStep(s.High - s.Low)
+	var values []float64
+	for n := math.Ceil(s.Low / step); n*step <= s.High+step*1e-9; n++ {
+		values = append(values, n*step)
+	}
+	return values
 }
 
 // RoundUp gives an axis a top that a tick falls on.

@@ -128,4 +128,5 @@ func (b *Bundle) Finish(result *Result) (*Summary, error) {
 	return summary, nil
 }
 
+// SortedKeys of a map.
 func SortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

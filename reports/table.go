@@ -143,6 +143,7 @@ func roundsCell(c ClientSummary) string {
 	return text
 }
 
+// OrDash writes – for what is not known.
 func OrDash(text string) string {
 	if text == "" {
 		return "–"
@@ -289,8 +290,7 @@ func (s *Summary) Facts() []Row {
 		fact("broker settings", JoinMap(r.Target.Settings)),
 		fact("profile", fmt.Sprintf("%s: build %s; env %s; broker under %s", r.Profile.Name,
 			OrDash(strings.Join(append(r.Profile.BuildEnv, r.Profile.BuildArgs...), " ")), OrDash(strings.Join(r.Profile.Env, " ")), OrDash(strings.Join(r.Profile.BrokerPrefix, " ")))),
-		fact("machine", fmt.Sprintf("%d × %s (x86-64 %s), %s, %s, kernel %s, %s", r.Host.CPUs, r.Host.CPUModel, OrDash(r.Host.CPUFlagsLevel),
-			FormatMiB(int64(r.Host.MemoryBytes)), OrDash(r.Host.Virtualization), r.Host.Kernel, r.Host.Filesystem)),
+		fact("machine", MachineLine(r.Host)),
 		fact("toolchain", strings.Trim(r.Host.GoVersion+", "+r.Host.JavaVersion, ", ")),
 	}
 	for _, b := range r.Binaries {
@@ -302,6 +302,12 @@ func (s *Summary) Facts() []Row {
 	return facts
 }
 
+// MachineLine says which machine it was.
+func MachineLine(h HostFingerprint) string {
+	return fmt.Sprintf("%d × %s (x86-64 %s), %s, %s, kernel %s, %s", h.CPUs, h.CPUModel, OrDash(h.CPUFlagsLevel),
+		FormatMiB(int64(h.MemoryBytes)), OrDash(h.Virtualization), h.Kernel, h.Filesystem)
+}
+
 func versionSuffix(t TargetRecord) string {
 	if t.Kind == TargetFluxMQ && t.Version != "" {
 		return " " + t.Version
@@ -309,6 +315,7 @@ func versionSuffix(t TargetRecord) string {
 	return ""
 }
 
+// ShortCommit is the first twelve digits.
 func ShortCommit(commit string) string {
 	if len(commit) > 12 {
 		return commit[:12]
@@ -351,6 +358,7 @@ func anySlice(texts []string) []any {
 	return out
 }
 
+// JoinMap writes settings in the order of their keys: k=v k=v.
 func JoinMap(m map[string]string) string {
 	var parts []string
 	for _, k := range SortedKeys(m) {

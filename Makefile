@@ -65,6 +65,9 @@ kill-loop: build ## kill -9 the broker N=20 times in the middle of produce; ever
 prove-ledger: build ## the ledger's own test: a broker that drops a batch in 10,000 and one that stores a batch twice must end with exit 6
 	@tools/checks/prove-ledger.sh
 
+prove-tune: build ## tune's own test, as root: kill -9 tune --apply at KILLS=40 random moments; tune --undo must find every value
+	@tools/checks/prove-tune.sh
+
 compat: setup build ## Apache Kafka's own tools on our files and on our broker
 	@tools/checks/compat.sh
 
@@ -73,6 +76,7 @@ targets: setup build ## first figures against Apache Kafka, side by side (about 
 
 docs: build ## write the generated pages (docs/settings.md)
 	@bin/fluxmq config keys > docs/settings.md
+	@bin/fluxbench tune --markdown > docs/tuning.md
 
 clean: ## remove what was built (not reports)
 	@rm -rf bin .cache/build java-tests/target

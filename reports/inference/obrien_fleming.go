@@ -28,20 +28,34 @@ func OBrienFleming(alpha float64, information []float64) []float64 {
 	if len(information) == 1 {
 		return []float64{alpha}
 	}
-	// The chance of crossing falls in c; one look of all the data and the sum over all looks bracket it.
-	low, high := -NormalQuantile(alpha), -NormalQuantile(alpha/float64(len(information)))
-	for high-low > 1e-10 {
-		if c := (low + high) / 2; crossing(c, information) > alpha {
-			low = c
-		} else {
-			high = c
-		}
-	}
+	c := boundary(alpha, information)
 	thresholds := make([]float64, len(information))
 	for i, t := range information {
-		thresholds[i] = NormalCDF(-low / math.Sqrt(t))
+		thresholds[i] = min(alpha, NormalCDF(-c/math.Sqrt(t))) // a look that hardly ever crosses leaves the last all of alpha, and rounding more
 	}
 	return thresholds
+}
+
+// boundary returns the c at which the chance of crossing is alpha. On the scale
+// of z that chance is nearly a straight line, so false position takes few steps
+// (the Illinois variant of Dowell and Jarratt 1971, which keeps the bracket).
+func boundary(alpha float64, information []float64) float64 {
+	missing := func(c float64) float64 { return -NormalQuantile(crossing(c, information)) + NormalQuantile(alpha) }
+	// One look at all the data crosses too often, a share of alpha for each look too rarely.
+	low, high := -NormalQuantile(alpha), -NormalQuantile(alpha/float64(len(information)))
+	below, above := missing(low), missing(high)
+	for range 100 {
+		c := low - below*(high-low)/(above-below)
+		switch m := missing(c); {
+		case math.Abs(m) < 1e-11:
+			return c
+		case m < 0:
+			low, below, above = c, m, above/2
+		default:
+			high, above, below = c, m, below/2
+		}
+	}
+	return high // the bracket's careful end
 }
 
 // crossing returns the chance that a Brownian motion without drift, seen at

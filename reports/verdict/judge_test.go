@@ -249,6 +249,25 @@ func TestHolmRunsOverAllWorkloads(t *testing.T) {
 	}
 }
 
+// The claim in the comment of Judge, by the number of gated rows at the look.
+func TestFirstLookNeedsBlocksForManyRows(t *testing.T) {
+	for _, row := range []struct {
+		blocks, rows int
+		want         bool
+	}{{12, 1, true}, {12, 2, false}, {14, 17, true}, {14, 18, false}} {
+		effects, metrics := []effect{{cpu, 0.1, 0.001}}, []trial.Metric{cpu}
+		for i := 1; i < row.rows; i++ {
+			m := cpu
+			m.Name = string(rune('a' + i))
+			effects, metrics = append(effects, effect{m, 0, 0.001}), append(metrics, m)
+		}
+		tr := ruled(one(blocks(row.blocks, 1, effects...), metrics...), func(r *trial.Rules) { r.Looks[0] = row.blocks })
+		if v := Judge(tr); (v.Outcome == Regression) != row.want {
+			t.Errorf("%d blocks, %d gated rows: %s (Holm %v of %v)", row.blocks, row.rows, v.Outcome, v.Rows[0].HolmWorse, v.Threshold)
+		}
+	}
+}
+
 func TestRowOfAMetricWhereMoreIsBetter(t *testing.T) {
 	r := Analyse(one(blocks(12, 1, effect{delivered, 0.1, 0.005}), delivered).Workloads[0], 0.95, 1)[0]
 	want := math.Exp(-0.1)

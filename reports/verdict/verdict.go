@@ -16,6 +16,7 @@ const (
 	Inconclusive = "inconclusive"
 	Invalid      = "invalid environment"
 	Correctness  = "correctness failed"
+	Failed       = "run failed" // runs or rules broke, so that there is nothing to judge
 )
 
 // Row is one metric of one workload.
@@ -32,7 +33,8 @@ type Row struct {
 	// Worsening is the estimate in the metric's bad direction (0.05: 5 % worse); Upper its one-sided 95 % upper bound.
 	Worsening float64 `json:"worsening"`
 	Upper     float64 `json:"upper"`
-	// PWorse and PBetter are exact sign-flip p-values, one-sided; HolmWorse is PWorse adjusted over all gated rows, HolmBetter likewise.
+	// PWorse and PBetter are exact sign-flip p-values, one-sided; HolmWorse is PWorse adjusted over all gated rows, HolmBetter likewise;
+	// NaN, and null in JSON, for a metric that is not gated. High and Upper are +Inf, and null, with too few blocks.
 	PWorse     float64 `json:"p_worse"`
 	PBetter    float64 `json:"p_better"`
 	HolmWorse  float64 `json:"holm_worse"`
@@ -55,10 +57,10 @@ type Verdict struct {
 	// Reason is one sentence for a person.
 	Reason string `json:"reason"`
 	Rows   []Row  `json:"rows"`
-	// Look is the number of the look that decided, from 1; Threshold the p-value that it asked for.
+	// Look is the number of the look that decided, from 1, 0 when none was reached; Threshold the p-value that it asked for.
 	Look      int     `json:"look"`
 	Threshold float64 `json:"threshold"`
-	// Kept and Rejected blocks over all workloads, the rejected by reason.
+	// Kept and Rejected blocks over all workloads, those after the look too; the rejected by reason, "run failed" for those without four sound runs.
 	Kept     int            `json:"kept"`
 	Rejected map[string]int `json:"rejected"`
 	// Unfiltered is the verdict over all sound blocks, rejected ones included; nil when none was rejected.

@@ -37,10 +37,11 @@ versus: setup build ## run a scenario on FluxMQ and on Apache Kafka, interleaved
 test: setup lint test-go test-java smoke ## all fast tests: Go under -race, Java against our broker, a smoke scenario through every client
 
 lint: setup-go
-	@test -z "$$(gofmt -l . | tee /dev/stderr)" && $(GO) vet ./...
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" && $(GO) vet ./... && $(GO) vet -tags faultinject ./broker/...
 
 test-go: setup-go ## all Go tests under the race detector
 	@CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
+	@CGO_ENABLED=1 $(GO) test -race -timeout 2m -tags faultinject -run Fault ./broker/fault ./broker/record ./broker/partition ./broker/handler ./broker/cmd/fluxmq
 
 test-java: setup build ## the Java client's tests against our broker
 	@tools/checks/java-test.sh

@@ -20,19 +20,20 @@ var arrows = map[string][]string{
 	"record":          nil,
 	"metrics":         nil,
 	"invariant":       nil,
+	"fault":           nil, // only a faultinject build has more than a constant in it
 	"config":          {"record"},
 	"commitlog":       {"record", "metrics", "invariant"},
 	"commitlog/memfs": {"commitlog"},
 	"commitlog/errfs": {"commitlog"},
-	"partition":       {"commitlog", "record", "protocol", "metrics", "invariant"},
+	"partition":       {"commitlog", "record", "protocol", "metrics", "invariant", "fault"},
 	"cluster":         {"commitlog", "record", "protocol", "config", "metrics", "invariant"},
 	"group":           {"partition", "record", "protocol", "config", "metrics", "invariant"},
-	"handler":         {"group", "cluster", "partition", "record", "protocol", "config", "metrics", "invariant"},
+	"handler":         {"group", "cluster", "partition", "record", "protocol", "config", "metrics", "invariant", "fault"},
 	"server":          {"handler", "protocol", "metrics"},
 	"admin":           {"cluster", "partition", "group", "metrics"},
 	"node":            {"server", "admin", "handler", "group", "cluster", "partition", "commitlog", "record", "protocol", "config", "metrics", "invariant"},
 	".":               {"node", "config"},
-	"cmd/fluxmq":      {"node", "config", "."},
+	"cmd/fluxmq":      {"node", "config", "fault", "."},
 	"compat":          {".", "node"},
 }
 

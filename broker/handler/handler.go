@@ -8,6 +8,7 @@ import (
 
 	"fluxmq/broker/cluster"
 	"fluxmq/broker/config"
+	"fluxmq/broker/fault"
 	"fluxmq/broker/group"
 	"fluxmq/broker/metrics"
 	"fluxmq/broker/partition"
@@ -77,6 +78,10 @@ type control func(h *Handler, ctx context.Context, r *Request, in kmsg.Request) 
 // a version that it does not know (KIP-511).
 func (h *Handler) Serve(ctx context.Context, r *Request, out *Response) {
 	h.Metrics.Requests(r.Key, r.Version)
+	if fault.Built && (r.Key == protocol.KeyProduce || r.Key == protocol.KeyFetch) {
+		h.serveFaulty(ctx, r, out)
+		return
+	}
 	switch r.Key {
 	case protocol.KeyProduce:
 		h.produce(r, out)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"fluxmq/broker/commitlog"
+	"fluxmq/broker/fault"
 	"fluxmq/broker/protocol"
 	"fluxmq/broker/record"
 )
@@ -54,6 +55,11 @@ func (p *Partition) Append(batches []byte, o AppendOptions) (AppendResult, error
 	if err != nil {
 		return AppendResult{}, p.translate(err)
 	}
+	if fault.Built && !o.Internal {
+		if err := p.appendedFaulty(info.Records); err != nil {
+			return AppendResult{}, p.translate(err)
+		}
+	}
 	result := AppendResult{
 		BaseOffset: info.BaseOffset, LastOffset: info.LastOffset, LogAppendTime: appendTime,
 		LogStartOffset: p.log.Offsets().LogStart, Records: info.Records, Duplicate: info.Duplicate,
@@ -75,7 +81,7 @@ func (p *Partition) Append(batches []byte, o AppendOptions) (AppendResult, error
 
 // write appends under p.mu, or does what the faultinject build is told to.
 func (p *Partition) write(batches []byte, o AppendOptions) (commitlog.AppendInfo, error) {
-	if faultsBuilt {
+	if fault.Built {
 		return p.writeFaulty(batches, o)
 	}
 	return p.log.Append(batches, commitlog.AppendOptions{LeaderEpoch: p.epoch, Trusted: o.Internal})

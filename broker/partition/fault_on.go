@@ -3,74 +3,60 @@
 package partition
 
 import (
-	"fmt"
-	"os"
-	"strconv"
-	"strings"
-	"sync"
-	"sync/atomic"
-
 	"fluxmq/broker/commitlog"
+	"fluxmq/broker/fault"
 	"fluxmq/broker/record"
 )
 
-// faultsBuilt: this build loses or doubles batches when FLUXMQ_FAULT says so.
-// It exists to prove that the ledger finds it.
-const faultsBuilt = true
-
-type fault struct {
-	drop  bool // acknowledge every nth batch without storing it; else store it twice
-	every int64
-	seen  atomic.Int64
-}
-
-var theFault = sync.OnceValue(func() *fault {
-	kind, count, ok := strings.Cut(os.Getenv("FLUXMQ_FAULT"), ":")
-	if kind == "" {
-		return nil
-	}
-	n, err := strconv.ParseInt(count, 10, 64)
-	if !ok || err != nil || n <= 0 || kind != "drop-batch" && kind != "duplicate-batch" {
-		panic(fmt.Sprintf("FLUXMQ_FAULT is %q, want drop-batch:N or duplicate-batch:N", os.Getenv("FLUXMQ_FAULT")))
-	}
-	return &fault{drop: kind == "drop-batch", every: n}
-})
-
-// FaultNotice is what node must log at start: this broker breaks its promises.
-func FaultNotice() string {
-	f := theFault()
-	switch {
-	case f == nil:
-		return "This is a faultinject build; FLUXMQ_FAULT is not set, so it behaves"
-	case f.drop:
-		return fmt.Sprintf("FAULT INJECTION: one batch in %d is acknowledged and NOT STORED", f.every)
-	default:
-		return fmt.Sprintf("FAULT INJECTION: one batch in %d is STORED TWICE", f.every)
-	}
-}
-
-// writeFaulty drops or doubles every nth client batch. Sequences are not
-// checked, or an idempotent producer would notice the loss before the ledger does.
+// writeFaulty loses or doubles a client's batches and records. Sequences are
+// not checked then, or an idempotent producer would notice the loss before the
+// ledger does.
 func (p *Partition) writeFaulty(batches []byte, o AppendOptions) (commitlog.AppendInfo, error) {
 	options := commitlog.AppendOptions{LeaderEpoch: p.epoch, Trusted: o.Internal}
-	f := theFault()
-	if f == nil || o.Internal {
+	f := fault.Active()
+	if f == nil || o.Internal || !f.DropBatch.On() && !f.DuplicateBatch.On() && !f.DropRecord.On() {
 		return p.log.Append(batches, options)
 	}
 	options.Trusted = true
-	hit := f.seen.Add(1)%f.every == 0
-	if hit && f.drop {
-		b, _, err := record.Next(batches)
-		if err != nil {
-			return commitlog.AppendInfo{}, err
-		}
+	b, _, err := record.Next(batches)
+	if err != nil {
+		return commitlog.AppendInfo{}, err
+	}
+	count := b.Count()
+	doubled := f.DuplicateBatch.Hits(1) > 0
+	lost := int32(f.DropRecord.Hits(int64(count)))
+	if f.DropBatch.Hits(1) > 0 || lost >= count {
 		end := p.log.Offsets().LogEnd
 		// LastOffset is below the log end, so that an acks=all reply waits for nothing that will not come.
-		return commitlog.AppendInfo{BaseOffset: end, LastOffset: end - 1, Records: b.Count()}, nil
+		return commitlog.AppendInfo{BaseOffset: end, LastOffset: end - 1, Records: count}, nil
+	}
+	if lost > 0 {
+		if batches, err = b.WithoutLast(lost); err != nil {
+			return commitlog.AppendInfo{}, err
+		}
 	}
 	info, err := p.log.Append(batches, options)
-	if err == nil && hit {
+	if err == nil && doubled {
 		_, err = p.log.Append(batches, options)
 	}
+	info.Records = count // the counters tell nothing of it
 	return info, err
+}
+
+// appendedFaulty takes memory, system calls and an fdatasync for a client's
+// batch that was written. It runs outside the mutex. Concurrent batches of one
+// partition may share an fdatasync.
+func (p *Partition) appendedFaulty(records int32) error {
+	f := fault.Active()
+	if f == nil {
+		return nil
+	}
+	if err := f.Waste(records); err != nil {
+		return err
+	}
+	if f.Fsync.Hits(1) == 0 {
+		return nil
+	}
+	_, err := p.log.Sync()
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"fluxmq/broker/config"
+	"fluxmq/broker/fault"
 	"fluxmq/broker/node"
 
 	"github.com/spf13/cobra"
@@ -143,6 +144,13 @@ func serve(c *cobra.Command, f *flags, args []string) error {
 	log := newLogger(os.Stderr, settings.LogLevel, settings.LogFormat)
 	for _, w := range warnings {
 		log.Warn(w.Text)
+	}
+	if fault.Built {
+		notice, err := fault.Start(os.Getenv("FLUXMQ_FAULT"))
+		if err != nil {
+			return usage(err)
+		}
+		log.Warn(notice)
 	}
 	n, err := node.Open(node.Options{Settings: settings, Log: log})
 	if err != nil {

@@ -210,6 +210,9 @@ type MachineCost struct {
 	DiskRead     int64   `json:"disk_read_bytes"`
 	IOPressure   float64 `json:"io_pressure" jsonschema:"share of the window in which some task waited for I/O (PSI); -1 not present"`
 	CPUPressure  float64 `json:"cpu_pressure" jsonschema:"share of the window in which some task waited for a CPU (PSI); -1 not present"`
+	// KernelThreadNs and HarnessNs are parts of user and system: kernel threads (writeback), and fluxbench itself.
+	KernelThreadNs int64 `json:"kernel_thread_ns,omitempty"`
+	HarnessNs      int64 `json:"harness_ns,omitempty"`
 }
 
 // HostSample is one second. Shares of CPU are in cores (1.0: one core busy).

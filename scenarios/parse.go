@@ -67,6 +67,7 @@ func defaults() *Scenario {
 		WarmUp:  ScenarioWarmUp{MinSeconds: 2, MaxSeconds: 8, JavaMaxSeconds: 10, BucketMillis: 250, WindowBuckets: 6, Tolerance: 0.1},
 		Measure: Measure{Seconds: 5}, Rounds: 3,
 		Verify:            Verify{Fraction: 1, DeliverTimeoutSeconds: 30, TimeoutSeconds: 120},
+		Gate:              Gate{Client: ClientWire, WarmUpSeconds: 0.4, CostSeconds: 1.5, SaturationSeconds: 1},
 		TimeBudgetSeconds: 300,
 	}
 }
@@ -132,6 +133,8 @@ func (p *parser) set(field reflect.Value, node *yaml.Node, path string) error {
 	switch target := field.Addr().Interface().(type) {
 	case *Properties:
 		return p.setProperties(target, node, path)
+	case *Margins:
+		return p.setMargins(target, node, path)
 	case *Rate:
 		text, err := p.scalar(node, path, "max or N/s")
 		if err != nil {
@@ -231,6 +234,25 @@ func (p *parser) setProperties(target *Properties, node *yaml.Node, path string)
 	})
 }
 
+// setMargins reads relative margins by metric; whoever judges knows the metrics' names.
+func (p *parser) setMargins(target *Margins, node *yaml.Node, path string) error {
+	if node.Kind != yaml.MappingNode {
+		return p.errorf(node.Line, "%s must be a mapping of metrics, got %s", path, describe(node))
+	}
+	*target = Margins{}
+	return p.eachKey(node, path, func(key string, keyNode, value *yaml.Node) error {
+		var margin float64
+		if err := p.set(reflect.ValueOf(&margin).Elem(), value, path+"."+key); err != nil {
+			return err
+		}
+		if !(margin > 0) || margin > 10 {
+			return p.errorf(keyNode.Line, "%s.%s must be above 0 and at most 10 (0.03 is 3 %%), got %g", path, key, margin)
+		}
+		(*target)[key] = margin
+		return nil
+	})
+}
+
 // checkProperty refuses unknown keys and values of the wrong type.
 func checkProperty(known map[string]propertyType, path, key, text string) error {
 	want, ok := known[key]
@@ -308,6 +330,9 @@ func (p *parser) check(s *Scenario) error {
 		{!(s.Verify.Fraction > 0) || s.Verify.Fraction > 1, "verify.fraction", "fraction must be above 0 and at most 1"},
 		{!(s.Verify.DeliverTimeoutSeconds > 0) || !(s.Verify.TimeoutSeconds > 0), "verify", "verify timeouts must be above 0"},
 		{s.SeedExact != nil && s.SeedExact.Records < 1, "seed_exact.records", "records must be at least 1"},
+		{s.Gate.WarmUpSeconds < 0 || s.Gate.WarmUpSeconds > 600 || !(s.Gate.CostSeconds > 0) || s.Gate.CostSeconds > 3600 || s.Gate.SaturationSeconds < 0 || s.Gate.SaturationSeconds > 3600, "gate", "gate needs cost_seconds above 0; warm_up_seconds and saturation_seconds must not be negative"},
+		{s.Gate.Rate == 0 && p.lineOf("gate.rate") > p.lineOf("gate"), "gate.rate", "gate.rate is N/s; without it part cost runs at half of the measured saturation"},
+		{!slices.Contains(Clients(), s.Gate.Client), "gate.client", fmt.Sprintf("unknown client %q%s", s.Gate.Client, suggest(s.Gate.Client, Clients()))},
 		{!(s.TimeBudgetSeconds > 0), "time_budget_seconds", "time_budget_seconds must be above 0"},
 	}
 	for _, rule := range rules {

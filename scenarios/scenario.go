@@ -77,6 +77,8 @@ type Scenario struct {
 	Verify Verify `yaml:"verify" json:"verify"`
 	// SeedExact is the seed's own form: that many records, one shot, no warm-up. Absent: the scenario has none.
 	SeedExact *SeedExact `yaml:"seed_exact" json:"seed_exact"`
+	// Gate is how builds are compared under the scenario. Absent: the defaults of its fields.
+	Gate Gate `yaml:"gate" json:"gate"`
 	// TimeBudgetSeconds bounds one whole run of all clients and rounds; the runner plans within it.
 	TimeBudgetSeconds float64 `yaml:"time_budget_seconds" json:"time_budget_seconds"`
 
@@ -122,6 +124,22 @@ type Verify struct {
 type SeedExact struct {
 	Records int `yaml:"records" json:"records"`
 }
+
+// Gate says how two builds are compared under a scenario (fluxbench compare, gate).
+// A run of an arm has two parts, each with a fresh broker and a fresh client.
+type Gate struct {
+	Client string `yaml:"client" json:"client"` // load client; default wire, whose own cost hides the broker's least
+	// Rate of part cost: "N/s", or 0 (half): half of the saturation that a pilot run measures.
+	Rate              Rate    `yaml:"rate" json:"rate"`
+	WarmUpSeconds     float64 `yaml:"warm_up_seconds" json:"warm_up_seconds"`       // of each part
+	CostSeconds       float64 `yaml:"cost_seconds" json:"cost_seconds"`             // window of part cost
+	SaturationSeconds float64 `yaml:"saturation_seconds" json:"saturation_seconds"` // window of part saturation
+	// Margins by metric (reports/trial): the relative worsening that a pass must exclude. Metrics that are not named keep their defaults.
+	Margins Margins `yaml:"margins" json:"margins"`
+}
+
+// Margins are relative: 0.03 is 3 %.
+type Margins map[string]float64
 
 // Rate is an offered rate in records a second over all threads; 0 is "max".
 type Rate float64

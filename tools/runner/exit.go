@@ -7,12 +7,14 @@ import (
 
 // Exit codes of fluxbench.
 const (
-	ExitOK          = 0
-	ExitRun         = 1   // a process died, a build failed, a result could not be read
-	ExitUsage       = 2   // unknown scenario, profile or flag; a bad file
-	ExitPreflight   = 3   // the machine lacks what the run needs
-	ExitCorrectness = 6   // lost, duplicated, reordered or corrupt records
-	ExitInterrupted = 130 // SIGINT or SIGTERM
+	ExitOK           = 0
+	ExitRun          = 1   // a process died, a build failed, a result could not be read
+	ExitUsage        = 2   // unknown scenario, profile or flag; a bad file
+	ExitPreflight    = 3   // the machine lacks what the run needs
+	ExitRegression   = 4   // gate: a metric got worse than its rules allow
+	ExitInconclusive = 5   // gate: cannot tell; no baseline; results that do not compare
+	ExitCorrectness  = 6   // lost, duplicated, reordered or corrupt records
+	ExitInterrupted  = 130 // SIGINT or SIGTERM
 )
 
 // ExitError is an error with the exit code that it stands for.

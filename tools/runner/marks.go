@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"os"
 	"time"
 
 	"fluxmq/reports"
@@ -17,6 +18,8 @@ type mark struct {
 	machine  hoststats.Machine
 	logBytes int64
 	runtime  runtimeCounters
+	kernelNs int64 // of all kernel threads
+	ownNs    int64 // of this process
 }
 
 // takeMark reads every counter. The broker's own (over its admin HTTP) are read
@@ -33,6 +36,8 @@ func takeMark(b *broker, topic string, opening bool) mark {
 		m.process, _ = hoststats.ReadProcess(pid)
 	}
 	m.machine = hoststats.ReadMachine()
+	m.kernelNs = hoststats.KernelThreadNs()
+	m.ownNs, _ = hoststats.ProcessCPUNs(os.Getpid()) // our own clock is always there
 	m.logBytes = b.logBytes(topic)
 	if !opening {
 		m.runtime = readRuntime(b.admin)
@@ -73,6 +78,7 @@ func (w *windowMarks) costs(cpus int) (reports.BrokerCost, reports.MachineCost) 
 	machine.UserNs, machine.SystemNs, machine.IdleNs = n.UserNs-m.UserNs, n.SystemNs-m.SystemNs, n.IdleNs-m.IdleNs
 	machine.IOWaitNs, machine.StealNs = n.IOWaitNs-m.IOWaitNs, n.StealNs-m.StealNs
 	machine.NetworkBytes, machine.DiskRead, machine.DiskWritten = n.NetworkBytes-m.NetworkBytes, n.DiskReadBytes-m.DiskReadBytes, n.DiskWriteBytes-m.DiskWriteBytes
+	machine.KernelThreadNs, machine.HarnessNs = max(0, b.kernelNs-a.kernelNs), b.ownNs-a.ownNs
 	machine.IOPressure, machine.CPUPressure = hoststats.Pressure(m.IOPressureNs, n.IOPressureNs, span), hoststats.Pressure(m.CPUPressureNs, n.CPUPressureNs, span)
 	if a.cpuNs == 0 || b.cpuNs < a.cpuNs {
 		return cost, machine

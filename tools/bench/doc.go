@@ -1,0 +1,10 @@
+// Package bench owns an A/B measurement, from two revisions to a stored trial:
+//
+//	revisions → worktrees → two brokers built alike → blocks of four runs (ABBA or BAAB)
+//	  → blocks that were disturbed are redrawn → one trial.Trial
+//
+// Every run has a fresh broker, a fresh data directory and a fresh client, and
+// starts from pages and caches in the same state (reserve.go). What disturbed
+// it is measured beside it (noise.go) and decides, blind to the result, whether
+// its block counts. tools/cli calls it; reports/verdict judges what it leaves.
+package bench

@@ -205,5 +205,5 @@ func (s *Summary) warmUpSeconds() float64 {
 			seconds = append(seconds, run.Result.WarmUp.Seconds)
 		}
 	}
-	return median(seconds)
+	return Median(seconds)
 }

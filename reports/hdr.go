@@ -42,9 +42,28 @@ func ReadLatencyLog(path string, fromUnixNs int64) (Latencies, error) {
 	return into, nil
 }
 
-// add reads one interval log. Intervals that began more than half a second before fromUnixNs are left out:
-// the log's own interval boundaries need not fall on the window's start.
+// add reads one interval log.
 func (l Latencies) add(r io.Reader, fromUnixNs int64) error {
+	return eachInterval(r, fromUnixNs, func(interval *hdr.Histogram) { l.merge(interval.Tag(), interval) })
+}
+
+// ReadLatencyIntervals returns the intervals of one .hlog whose start lies at or after fromUnixNs (0: all of them), in the file's order.
+func ReadLatencyIntervals(path string, fromUnixNs int64) ([]*hdr.Histogram, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var intervals []*hdr.Histogram
+	if err := eachInterval(file, fromUnixNs, func(interval *hdr.Histogram) { intervals = append(intervals, interval) }); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return intervals, nil
+}
+
+// eachInterval leaves out intervals that began more than half a second before fromUnixNs:
+// the log's own interval boundaries need not fall on the window's start.
+func eachInterval(r io.Reader, fromUnixNs int64, take func(*hdr.Histogram)) error {
 	reader := hdr.NewHistogramLogReader(r)
 	for {
 		interval, err := reader.NextIntervalHistogram()
@@ -57,7 +76,7 @@ func (l Latencies) add(r io.Reader, fromUnixNs int64) error {
 		if fromUnixNs > 0 && interval.StartTimeMs()*1e6 < fromUnixNs-5e8 {
 			continue
 		}
-		l.merge(interval.Tag(), interval)
+		take(interval)
 	}
 }
 
@@ -150,8 +169,8 @@ func latencyLogs(result *Result, folder, client string) (Latencies, error) {
 	return merged, nil
 }
 
-// median of values; 0 of none. The slice is not changed.
-func median(values []float64) float64 {
+// Median of values; 0 of none. The slice is not changed.
+func Median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
 	}

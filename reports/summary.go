@@ -17,7 +17,7 @@ func spreadOf(values []float64) Spread {
 	if len(values) == 0 {
 		return Spread{}
 	}
-	return Spread{Median: median(values), Min: slices.Min(values), Max: slices.Max(values), N: len(values)}
+	return Spread{Median: Median(values), Min: slices.Min(values), Max: slices.Max(values), N: len(values)}
 }
 
 // ClientSummary is one row: one client over all rounds of one result.
@@ -192,8 +192,8 @@ func (c *ClientSummary) fill(f figures) {
 	c.BrokerCPUPerRecord, c.BrokerCPUPerRawGB, c.BrokerCPUPerLogGB = spreadOf(f.perRecord), spreadOf(f.perRawGB), spreadOf(f.perLogGB)
 	c.ClientCPUPerRecord = spreadOf(f.clientCPU)
 	c.StartToReadyMs = spreadOf(f.ready)
-	c.BrokerReadyRSS = int64(median(f.readyRSS))
-	c.CompressedRatio = median(f.ratio)
+	c.BrokerReadyRSS = int64(Median(f.readyRSS))
+	c.CompressedRatio = Median(f.ratio)
 	for _, rss := range f.clientRSS {
 		c.ClientPeakRSS = max(c.ClientPeakRSS, int64(rss))
 	}

@@ -117,19 +117,19 @@ func (a *app) tuneApply(ctx context.Context, host tune.Host, names []string, asJ
 			err = writeErr
 		}
 	}
-	if err != nil {
-		return tuneError(err)
-	}
 	count := map[string]int{}
 	for _, r := range results {
 		count[r.Status]++
 	}
-	if !asJSON {
+	if !asJSON && results != nil {
 		fmt.Fprintf(a.stdout, "\n%d applied, %d already, %d skipped, %d refused, %d failed\n",
 			count[tune.Applied], count[tune.Already], count[tune.Skipped], count[tune.Refused], count[tune.Failed])
-		if count[tune.Applied]+count[tune.Failed] > 0 {
+		if count[tune.Applied]+count[tune.Failed] > 0 { // also when it was interrupted
 			fmt.Fprintf(a.stdout, "take it back with: fluxbench tune --undo   (journal %s)\n", host.Journal)
 		}
+	}
+	if err != nil {
+		return tuneError(err)
 	}
 	switch {
 	case count[tune.Failed] > 0:

@@ -7,51 +7,17 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"fluxmq/profiles"
 	"fluxmq/reports"
 	"fluxmq/scenarios"
-	"fluxmq/tools/doctor"
 	"fluxmq/tools/limits"
 	"fluxmq/tools/runner"
 
 	"os"
 )
-
-func (a *app) doctor() *cobra.Command {
-	var asJSON bool
-	var seconds float64
-	cmd := &cobra.Command{
-		Use: "doctor", Short: "Check this machine before measuring", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir := "."
-			if checkout, err := runner.FindCheckout(cmd.Context(), "."); err == nil {
-				dir = checkout.Cache()
-			}
-			checks, err := doctor.Check(cmd.Context(), doctor.Options{DataDir: dir, Sample: time.Duration(seconds * float64(time.Second))})
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				encoder := json.NewEncoder(a.stdout)
-				encoder.SetIndent("", " ")
-				err = encoder.Encode(checks)
-			} else {
-				err = reports.WritePreflight(a.stdout, checks)
-			}
-			if failed := doctor.Failed(checks); err == nil && len(failed) > 0 {
-				err = &runner.ExitError{Code: runner.ExitPreflight, Err: fmt.Errorf("%d fatal checks failed", len(failed))}
-			}
-			return err
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the checks as JSON")
-	cmd.Flags().Float64Var(&seconds, "sample-seconds", doctor.DefaultSample.Seconds(), "how long steal and foreign CPU are watched; 0: not")
-	return cmd
-}
 
 func (a *app) list() *cobra.Command {
 	return &cobra.Command{

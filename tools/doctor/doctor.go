@@ -1,7 +1,9 @@
 // Package doctor checks a machine before it is measured on. It changes
 // nothing: each check says what is required, what there is, how bad it is, and
 // whether it passed. A failed check of severity fatal stops a run; a warning
-// is printed with the result it may have spoiled.
+// is printed with the result it may have spoiled. What a machine does not have
+// reads "not present", passed, severity info. What fluxbench tune can change
+// names its knob and takes its requirement from package tune.
 package doctor
 
 import (
@@ -17,6 +19,7 @@ import (
 
 	"fluxmq/reports"
 	"fluxmq/tools/runner/hoststats"
+	"fluxmq/tools/tune"
 )
 
 // Severities of a check.
@@ -34,7 +37,7 @@ type Options struct {
 	Root     string        // "/" but in tests
 	DataDir  string        // where the broker's data will lie
 	NeedDisk int64         // bytes; 0: defaultDisk
-	Sample   time.Duration // how long steal and foreign CPU are watched; 0: not at all
+	Sample   time.Duration // how long the machine is watched, after its memory was measured; 0: neither
 	SocketIn int64         // bytes of socket buffer that the scenario asks for; 0: none
 }
 
@@ -46,9 +49,6 @@ const (
 	fatalMemory    = 1 << 30
 	wantFiles      = 10_000
 	fatalFiles     = 1_024
-	maxStealShare  = 0.05
-	maxForeignCPU  = 0.03
-	wantBacklog    = 1_024
 	samplingPeriod = 3 * time.Second
 )
 
@@ -62,13 +62,20 @@ func Check(ctx context.Context, o Options) ([]reports.Check, error) {
 	}
 	checks := o.static()
 	if o.Sample > 0 {
-		sampled, err := watch(ctx, o.Sample)
+		measured, err := o.measured(ctx)
 		if err != nil {
 			return nil, err
 		}
-		checks = append(checks, sampled...)
+		checks = append(checks, measured...)
 	}
 	return checks, nil
+}
+
+// measured are the checks that take time: they load or watch this machine, whatever Root is.
+func (o Options) measured(ctx context.Context) ([]reports.Check, error) {
+	checks := []reports.Check{o.firstTouch()} // before the watch: its write-back does not outlive its file
+	sampled, err := watch(ctx, o.Sample)
+	return append(checks, sampled...), err
 }
 
 // Failed returns the failed checks of severity fatal.
@@ -84,9 +91,19 @@ func Failed(checks []reports.Check) []reports.Check {
 
 // static are the checks that read files and limits only.
 func (o Options) static() []reports.Check {
-	return []reports.Check{
-		o.cores(), o.memory(), o.disk(), o.swap(), o.files(), o.governor(), o.hugePages(), o.clock(), o.socketBuffers(), o.backlog(), o.numa(), o.cgroup(),
+	rows := tune.Host{Root: o.Root, DataDir: o.DataDir}.Knobs()
+	checks := []reports.Check{
+		o.cores(), o.scheduledThreads(), o.memory(), o.disk(), o.swap(), o.files(), o.governor(rows), o.turbo(), o.clock(), o.virtualised(), o.addressLayout(),
+		o.hardwareCounters(), o.irqBalance(), o.mitigations(), o.numa(), o.cgroup(), o.pageReporting(), o.dirtyPages(), o.mount(), o.accessTimes(), o.socketBuffers(rows),
 	}
+	checks = append(checks, knobChecks(rows)...)
+	return append(checks, o.kernel())
+}
+
+// notThere makes a check one about something that this machine lacks.
+func notThere(c reports.Check) reports.Check {
+	c.Current, c.Passed, c.Severity = notPresent, true, Info
+	return c
 }
 
 func (o Options) cores() reports.Check {
@@ -103,8 +120,7 @@ func (o Options) memory() reports.Check {
 	c := reports.Check{Condition: "memory available", Required: "≥ 4 GiB", Severity: Warning}
 	available, ok := o.meminfo("MemAvailable")
 	if !ok {
-		c.Current, c.Passed = notPresent, true
-		return c
+		return notThere(c)
 	}
 	if limit := hoststats.Cgroup(o.Root).MemoryBytes; limit > 0 && limit < available {
 		available = limit
@@ -125,21 +141,10 @@ func (o Options) disk() reports.Check {
 	c := reports.Check{Condition: "free disk", Required: "≥ " + gib(need), Severity: Warning, Passed: free >= need,
 		Current: fmt.Sprintf("%s on %s", gib(free), hoststats.Filesystem(o.DataDir))}
 	if free < 0 {
-		c.Current, c.Passed = notPresent, true
-		return c
+		return notThere(c)
 	}
 	if free < min(need, fatalDisk) {
 		c.Severity = Fatal
-	}
-	return c
-}
-
-func (o Options) swap() reports.Check {
-	c := reports.Check{Condition: "swap", Required: "off", Current: "off", Severity: Warning, Passed: true}
-	total, _ := o.meminfo("SwapTotal")
-	if total > 0 {
-		free, _ := o.meminfo("SwapFree")
-		c.Current, c.Passed = fmt.Sprintf("%s, %s used", gib(total), gib(total-free)), false
 	}
 	return c
 }
@@ -148,79 +153,11 @@ func (o Options) files() reports.Check {
 	c := reports.Check{Condition: "file descriptors", Required: fmt.Sprintf("≥ %d", wantFiles), Severity: Warning}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		c.Current, c.Passed = notPresent, true
-		return c
+		return notThere(c)
 	}
 	c.Current, c.Passed = fmt.Sprintf("%d (hard %d)", limit.Cur, limit.Max), limit.Cur >= wantFiles
 	if limit.Cur < fatalFiles {
 		c.Severity = Fatal
-	}
-	return c
-}
-
-func (o Options) governor() reports.Check {
-	c := reports.Check{Condition: "CPU governor", Required: "performance", Severity: Warning}
-	c.Current = o.line("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-	c.Passed = c.Current == "performance"
-	if c.Current == "" {
-		c.Current, c.Passed, c.Severity = notPresent, true, Info
-	}
-	return c
-}
-
-func (o Options) hugePages() reports.Check {
-	c := reports.Check{Condition: "transparent huge pages", Required: "madvise or never", Severity: Info}
-	text := o.line("sys/kernel/mm/transparent_hugepage/enabled")
-	if text == "" {
-		c.Current, c.Passed = notPresent, true
-		return c
-	}
-	c.Current = chosen(text)
-	c.Passed = c.Current != "always"
-	return c
-}
-
-// chosen is the bracketed word of "always [madvise] never".
-func chosen(text string) string {
-	from := strings.IndexByte(text, '[')
-	to := strings.IndexByte(text, ']')
-	if from < 0 || to < from {
-		return text
-	}
-	return text[from+1 : to]
-}
-
-func (o Options) clock() reports.Check {
-	c := reports.Check{Condition: "clock source", Required: "tsc, kvm-clock or arch_sys_counter", Severity: Warning}
-	c.Current = o.line("sys/devices/system/clocksource/clocksource0/current_clocksource")
-	switch c.Current {
-	case "tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page":
-		c.Passed = true
-	case "":
-		c.Current, c.Passed, c.Severity = notPresent, true, Info
-	}
-	return c
-}
-
-func (o Options) socketBuffers() reports.Check {
-	need := max(o.SocketIn, 2<<20)
-	c := reports.Check{Condition: "socket buffer limits", Required: fmt.Sprintf("rmem_max, wmem_max ≥ %d", need), Severity: Info}
-	receive, send := o.line("proc/sys/net/core/rmem_max"), o.line("proc/sys/net/core/wmem_max")
-	if receive == "" || send == "" {
-		c.Current, c.Passed = notPresent, true
-		return c
-	}
-	c.Current = receive + ", " + send
-	c.Passed = atLeast(receive, need) && atLeast(send, need)
-	return c
-}
-
-func (o Options) backlog() reports.Check {
-	c := reports.Check{Condition: "listen backlog", Required: fmt.Sprintf("somaxconn ≥ %d", wantBacklog), Severity: Info}
-	c.Current = o.line("proc/sys/net/core/somaxconn")
-	c.Passed = atLeast(c.Current, wantBacklog)
-	if c.Current == "" {
-		c.Current, c.Passed = notPresent, true
 	}
 	return c
 }
@@ -233,7 +170,7 @@ func (o Options) cgroup() reports.Check {
 	limits := hoststats.Cgroup(o.Root)
 	c := reports.Check{Condition: "cgroup limits", Required: "none", Current: "none (" + limits.Version + ")", Severity: Warning, Passed: true}
 	if limits.Version == notPresent {
-		c.Current = notPresent
+		return notThere(c)
 	}
 	var parts []string
 	if limits.CPUs > 0 {
@@ -246,44 +183,6 @@ func (o Options) cgroup() reports.Check {
 		c.Current, c.Passed = strings.Join(parts, ", "), false
 	}
 	return c
-}
-
-// watch looks at the machine for a while: what the hypervisor took, and what others used.
-func watch(ctx context.Context, span time.Duration) ([]reports.Check, error) {
-	machine, self := hoststats.ReadMachine(), ownCPU()
-	timer := time.NewTimer(span)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-timer.C:
-	}
-	return judgeSample(machine, hoststats.ReadMachine(), ownCPU()-self), nil
-}
-
-func ownCPU() int64 {
-	ns, err := hoststats.ProcessCPUNs(os.Getpid())
-	if err != nil {
-		return 0
-	}
-	return ns
-}
-
-// judgeSample turns two readings and our own CPU between them into the two checks.
-func judgeSample(from, to hoststats.Machine, ownNs int64) []reports.Check {
-	busy := float64(to.UserNs + to.SystemNs - from.UserNs - from.SystemNs)
-	steal := float64(to.StealNs - from.StealNs)
-	total := busy + steal + float64(to.IdleNs+to.IOWaitNs-from.IdleNs-from.IOWaitNs)
-	stolen := reports.Check{Condition: "steal", Required: "≤ 5 % of all CPU time", Severity: Warning, Current: notPresent, Passed: true}
-	foreign := reports.Check{Condition: "foreign CPU", Required: "≤ 3 % of all CPU time", Severity: Warning, Current: notPresent, Passed: true}
-	if total <= 0 {
-		return []reports.Check{stolen, foreign}
-	}
-	// Ticks are 10 ms; our own nanoseconds may exceed them.
-	others := max(0, busy-float64(ownNs)) / total
-	stolen.Current, stolen.Passed = fmt.Sprintf("%.1f %%", 100*steal/total), steal/total <= maxStealShare
-	foreign.Current, foreign.Passed = fmt.Sprintf("%.1f %%", 100*others), others <= maxForeignCPU
-	return []reports.Check{stolen, foreign}
 }
 
 // meminfo reads one line of /proc/meminfo in bytes.
@@ -313,11 +212,6 @@ func (o Options) line(path string) string {
 		return ""
 	}
 	return strings.TrimSpace(string(text))
-}
-
-func atLeast(text string, want int64) bool {
-	n, err := strconv.ParseInt(text, 10, 64)
-	return err == nil && n >= want
 }
 
 func gib(bytes int64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30)) }

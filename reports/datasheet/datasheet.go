@@ -39,6 +39,7 @@ type Sheet struct {
 	Durability    string             `json:"durability"`
 	Validation    string             `json:"validation"`
 	PartSeconds   map[string]float64 `json:"part_seconds"`
+	Gated         int                `json:"gated" jsonschema:"metrics"`
 	Alarms        FalseAlarms        `json:"false_alarms"`
 	Null          []Null             `json:"null" jsonschema:"each metric under A/A; empty: no A/A block was kept"`
 	Doses         []Dose             `json:"doses" jsonschema:"without A/A"`
@@ -125,6 +126,7 @@ func newSheet(pool *Pool, w Workload, o Options) Sheet {
 			sheet.Doses = append(sheet.Doses, newDose(dose, newGate(newSample(w.Metrics, blocks), rules), blocks, gates, o, name))
 		}
 	}
+	sheet.Gated = len(null.gated)
 	sheet.Least = newLeast(sheet.Doses, w.Metrics)
 	sheet.Naive = newNaive(w.Metrics, doses, func(dose string) []Block { return pool.Blocks(dose, name) })
 	return sheet

@@ -36,13 +36,7 @@ type decision struct {
 
 // newGate prepares the rule for one workload. It holds at most 64 gated metrics and maxRanked blocks.
 func newGate(s *sample, rules trial.Rules) *gate {
-	g := &gate{sample: s, looks: rules.Looks, ranks: map[int]ranks{}}
-	last := rules.Looks[len(rules.Looks)-1]
-	var information []float64
-	for _, look := range rules.Looks {
-		information = append(information, float64(look)/float64(last))
-	}
-	g.thresholds = inference.OBrienFleming(rules.Alpha, information)
+	g := &gate{sample: s, looks: rules.Looks, thresholds: thresholds(rules), ranks: map[int]ranks{}}
 	for i, m := range s.metrics {
 		if m.Gated {
 			g.gated = append(g.gated, i)
@@ -51,6 +45,16 @@ func newGate(s *sample, rules trial.Rules) *gate {
 		}
 	}
 	return g
+}
+
+// thresholds are the p-values that the looks ask for.
+func thresholds(rules trial.Rules) []float64 {
+	last := rules.Looks[len(rules.Looks)-1]
+	var information []float64
+	for _, look := range rules.Looks {
+		information = append(information, float64(look)/float64(last))
+	}
+	return inference.OBrienFleming(rules.Alpha, information)
 }
 
 // differenceOf is the inverse of Metric.Worsening: the block difference of a relative worsening.
@@ -100,7 +104,7 @@ func (g *gate) crossings(at []int, k int) (called, alone uint64) {
 		return 0, 0
 	}
 	for i, adjusted := range inference.Holm(g.p) {
-		if math.IsNaN(adjusted) || adjusted > threshold || inference.HodgesLehmann(g.read(g.gated[i], at)) < g.effects[i] {
+		if math.IsNaN(adjusted) || adjusted > threshold || !g.worseEnough(i, g.read(g.gated[i], at)) {
 			continue
 		}
 		called |= 1 << i
@@ -109,6 +113,12 @@ func (g *gate) crossings(at []int, k int) (called, alone uint64) {
 		}
 	}
 	return called, alone
+}
+
+// worseEnough tells whether the estimate of a gated row reaches the metric's minimum effect. It sorts d.
+func (g *gate) worseEnough(place int, d []float64) bool {
+	slices.Sort(d)
+	return estimateAtLeast(d, g.effects[place])
 }
 
 // allPass tells whether every row has all the blocks and its upper bound below

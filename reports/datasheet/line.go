@@ -10,43 +10,46 @@ import (
 // Line is what every later report says about the gate, in one or two sentences.
 // With more than one workload it names the worst of each figure.
 func (d *Datasheet) Line() string {
-	text := fmt.Sprintf("On this class of machine (%s): false alarms %s direct, %s.", d.Machine, bounded(d.Alarms), d.worstAlarms())
+	text := fmt.Sprintf("On this class of machine (%s): false alarms %s, %s.", d.Machine, direct(d.Alarms), d.worstAlarms())
 	text += " Sees " + d.seen() + "; smallest dose with 80 % power: " + d.smallest() + "."
 	return text
 }
 
-// bounded writes "0/10 (≤ 30.8 %)".
-func bounded(r *Rate) string {
+// direct writes "0/10 direct (≤ 30.8 %)".
+func direct(r *Rate) string {
 	if r == nil {
-		return notMeasured
+		return notMeasured + " directly"
 	}
-	return fmt.Sprintf("%d/%d (≤ %s)", r.Hits, r.Of, percent(r.High))
+	return fmt.Sprintf("%d/%d direct (≤ %s)", r.Hits, r.Of, percent(r.High))
 }
 
 func (d *Datasheet) worstAlarms() string {
-	var worst *Simulated
-	measured := 0
+	var worst FalseAlarms
+	highest, measured := 0.0, 0
 	for _, s := range d.Workloads {
-		if r := s.Alarms.Resampled; r != nil {
-			measured++
-			if worst == nil || r.PoolHigh > worst.PoolHigh {
-				worst = r
-			}
+		if s.Alarms.Resampled == nil {
+			continue
+		}
+		measured++
+		if _, high := s.Alarms.Resampled.bounds(); high >= highest {
+			highest, worst = high, s.Alarms
 		}
 	}
-	switch {
-	case worst == nil:
-		return notMeasured + " resampled"
-	case measured == 1:
-		return fmt.Sprintf("%s resampled (≤ %s)", percent(worst.Share), percent(worst.PoolHigh))
+	if measured == 0 {
+		return notMeasured + " by resampling"
 	}
-	return fmt.Sprintf("%s resampled (≤ %s; the worst of %d workloads)", percent(worst.Share), percent(worst.PoolHigh), measured)
+	of := ""
+	if measured > 1 {
+		of = fmt.Sprintf("the worst of %d workloads, ", measured)
+	}
+	return fmt.Sprintf("%s resampled (≤ %s; %sfrom blocks for %d separate gates)", percent(worst.Resampled.Share), percent(highest), of, worst.Apart)
 }
 
 // seen says how well the broker's CPU shows the dose of 5 %.
 func (d *Datasheet) seen() string {
 	hits, of := 0, 0
 	var worst *Simulated
+	lowest := 1.0
 	for _, s := range d.Workloads {
 		for _, dose := range s.Doses {
 			row := dose.of(trial.BrokerCPU)
@@ -56,25 +59,26 @@ func (d *Datasheet) seen() string {
 			if row.Direct != nil {
 				hits, of = hits+row.Direct.Hits, of+row.Direct.Of
 			}
-			if row.Alone != nil && (worst == nil || row.Alone.PoolLow < worst.PoolLow) {
-				worst = row.Alone
+			if row.Alone == nil {
+				continue
+			}
+			if low, _ := row.Alone.bounds(); low <= lowest {
+				lowest, worst = low, row.Alone
 			}
 		}
 	}
-	direct := newRate(hits, of)
-	if direct == nil && worst == nil {
-		return "+5 % broker CPU: " + notMeasured
-	}
-	text := "+5 % broker CPU in "
-	if direct == nil {
-		text += notMeasured + " direct gates, "
+	var parts []string
+	if counted := newRate(hits, of); counted != nil {
+		parts = append(parts, fmt.Sprintf("in %d/%d direct gates (≥ %s)", hits, of, percent(counted.Low)))
 	} else {
-		text += fmt.Sprintf("%d/%d direct gates (≥ %s), ", hits, of, percent(direct.Low))
+		parts = append(parts, notMeasured+" directly")
 	}
-	if worst == nil {
-		return text + notMeasured + " resampled"
+	if worst != nil {
+		parts = append(parts, fmt.Sprintf("%s resampled (≥ %s)", percent(worst.Share), percent(lowest)))
+	} else {
+		parts = append(parts, notMeasured+" by resampling")
 	}
-	return text + fmt.Sprintf("%s resampled (≥ %s)", percent(worst.Share), percent(worst.PoolLow))
+	return "+5 % broker CPU: " + strings.Join(parts, ", ")
 }
 
 // smallest lists for each gated metric the dose of Sheet.Least; with several workloads the one with the larger true effect.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -75,14 +76,14 @@ func (d *Datasheet) writeConditions(p *page) {
 	if d.Dirty {
 		dirty = " (dirty)"
 	}
-	p.text("Commit %s%s, broker %s (SHA-256 %s). Looks at %s kept blocks, one-sided α %s over all looks, Holm over the gated metrics. ",
-		reports.ShortCommit(d.Commit), dirty, d.Broker.Name, reports.ShortCommit(d.Broker.SHA256), joinInts(r.Looks), percent(r.Alpha))
+	p.text("Commit %s%s, broker SHA-256 %s. Looks at %s kept blocks, one-sided α %s over all looks, Holm over the gated metrics. ",
+		reports.ShortCommit(d.Commit), dirty, reports.OrDash(reports.ShortCommit(d.Broker.SHA256)), joinInts(r.Looks), percent(r.Alpha))
 	p.text("A block is run again when a run's steal is over %s, foreign CPU over %s or the canary off by more than %s.\n\n", percent(r.MaxStealShare), percent(r.MaxForeignShare), percent(r.MaxCanaryDeviate))
 	for _, s := range d.Workloads {
 		p.text("- %s at %s records/s; durability %s, validation %s%s\n", s.Workload, reports.FormatCount(s.RatePerSecond), reports.OrDash(s.Durability), reports.OrDash(s.Validation), partSeconds(s.PartSeconds))
 	}
 	p.text("\nEvery rate k/n stands with its Clopper–Pearson 95 %% interval. Resampled rates are over %s gates made of real blocks, drawn in runs of %d adjacent ones with the whole rule of looks, Holm and minimum effects; "+
-		"they are conditional on this pool, so each stands with the percentile 95 %% interval over %d bootstrapped pools (stretches of %d adjacent blocks of a session drawn with replacement, %d gates each). Seed %d.\n\n",
+		"they are conditional on this pool, so each stands with an outer interval: the percentile 95 %% interval over %d bootstrapped pools (stretches of %d adjacent blocks of a session drawn with replacement, %d gates each), widened to the Clopper–Pearson 95 %% interval of the resampling where that reaches further. Seed %d.\n\n",
 		reports.FormatCount(float64(d.Options.Resamples)), adjacent, d.Options.Pools, r.Looks[0], d.Options.inner(), d.Options.Seed)
 }
 
@@ -170,6 +171,22 @@ func (d *Datasheet) writeAlarms(p *page) {
 	}
 	p.table([]string{"workload", "direct", "resampled", "direct, exit 0", "resampled, exit 0", "resampled, over at an early look", "gates in the pool that share no block", "direct without a judgement"}, rows)
 	p.text("All workloads: %s direct.\n\n", rate(d.Alarms))
+	d.writeReach(p)
+}
+
+// writeReach says where the rules leave a look no way to call: an exact p-value
+// of n blocks is never below 2^−n, and Holm multiplies the least of them by the
+// number of gated metrics.
+func (d *Datasheet) writeReach(p *page) {
+	for _, s := range d.Workloads {
+		for i, look := range d.Rules.Looks {
+			least := math.Ldexp(float64(s.Gated), -look)
+			if threshold := thresholds(d.Rules)[i]; s.Gated > 0 && least > threshold {
+				p.text("%s: look %d can pass but not call a single metric: the least p of %d blocks is %.2g, times %d gated metrics %.2g, and the look asks for %.2g.\n\n",
+					s.Workload, i+1, look, math.Ldexp(1, -look), s.Gated, least, threshold)
+			}
+		}
+	}
 }
 
 func unjudged(outcomes map[string]int) string {
@@ -416,12 +433,13 @@ func rate(r *Rate) string {
 	return fmt.Sprintf("%d/%d (%s–%s)", r.Hits, r.Of, number(r.Low), percent(r.High))
 }
 
-// simulated writes "0.4 % (pool 0–1.2 %)".
+// simulated writes "0.4 % (0–1.2 %)", with Simulated.bounds.
 func simulated(s *Simulated) string {
 	if s == nil {
 		return notMeasured
 	}
-	return fmt.Sprintf("%s (pool %s–%s)", percent(s.Share), number(s.PoolLow), percent(s.PoolHigh))
+	low, high := s.bounds()
+	return fmt.Sprintf("%s (%s–%s)", percent(s.Share), number(low), percent(high))
 }
 
 // effect writes "+2.1 % (+1.8 to +2.4 %)".

@@ -43,8 +43,8 @@ type Uniformity struct {
 	P      float64 `json:"p"`
 }
 
-// widthGates is how many resampled gates a median width is taken over.
-const widthGates = 1000
+// widthShare of Options.Resamples is drawn for a median width.
+const widthShare = 0.1
 
 // newNull describes one metric; g judges the A/A sample.
 func newNull(g *gate, metric int, o Options, workload string) Null {
@@ -55,7 +55,7 @@ func newNull(g *gate, metric int, o Options, workload string) Null {
 		Bias: newEffect(known, m.Worsening), Uniform: newUniformity(known, g.looks[0]),
 	}
 	if g.enough() {
-		n.Widths = g.widths(metric, o.source("width", workload, m.Name))
+		n.Widths = g.widths(metric, max(leastInner, int(float64(o.Resamples)*widthShare)), o.source("width", workload, m.Name))
 		n.Coverage = g.coverage(metric, o, "coverage", NoDose, workload, m.Name)
 		if place := slices.Index(g.gated, metric); place >= 0 {
 			n.Shift = g.shift(place, o, "shift", workload, m.Name)
@@ -121,11 +121,11 @@ func newUniformity(known []float64, size int) *Uniformity {
 	return u
 }
 
-func (g *gate) widths(metric int, rng *rand.Rand) []Width {
+func (g *gate) widths(metric, gates int, rng *rand.Rand) []Width {
 	var widths []Width
 	for _, look := range g.looks {
 		var seen []float64
-		for range widthGates {
+		for range gates {
 			low, high := inference.SignedRankInterval(g.read(metric, drawBlocks(rng, g.whole(), look)), boundConfidence)
 			if width := math.Expm1(high - low); !math.IsNaN(width) && !math.IsInf(width, 0) {
 				seen = append(seen, width)

@@ -128,7 +128,7 @@ func TestPoolRefusesWhatDoesNotBelong(t *testing.T) {
 
 func TestClassIsWhatOneDatasheetHoldsFor(t *testing.T) {
 	for want, host := range map[string]reports.HostFingerprint{
-		"2-amd-epyc-linux-6.18-kvm-guest-24gib": {CPUs: 2, CPUModel: "AMD EPYC", OS: "linux", Kernel: "6.18.44-fc-v657", Virtualization: "kvm guest", MemoryBytes: 25276510208, Hostname: "any"},
+		"2-amd-epyc-linux-6.18-kvm-guest-24gib":                    {CPUs: 2, CPUModel: "AMD EPYC", OS: "linux", Kernel: "6.18.44-fc-v657", Virtualization: "kvm guest", MemoryBytes: 25276510208, Hostname: "any"},
 		"4-intel-xeon-platinum-8370c-cpu-2.80ghz-linux-6.11-16gib": {CPUs: 4, CPUModel: "Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz", OS: "linux", Kernel: "6.11.0-1018-azure", MemoryBytes: 16772579328},
 		"64-linux-512gib": {CPUs: 64, OS: "linux", MemoryBytes: 540_000_000_000},
 	} {

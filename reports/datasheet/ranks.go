@@ -55,6 +55,16 @@ func walshBelow(sorted []float64, t float64) int {
 	return count
 }
 
+// estimateAtLeast tells whether the Hodges–Lehmann estimate is at least t. Only
+// where t parts the two middle averages of an even number does it need their values.
+func estimateAtLeast(sorted []float64, t float64) bool {
+	averages, below := len(sorted)*(len(sorted)+1)/2, walshBelow(sorted, t)
+	if averages%2 == 0 && below == averages/2 {
+		return inference.HodgesLehmann(sorted) >= t
+	}
+	return below <= (averages-1)/2
+}
+
 // upperBelow tells whether the one-sided upper bound is below t.
 func (r ranks) upperBelow(sorted []float64, t float64) bool {
 	return r.upper >= 0 && walshBelow(sorted, t) > r.upper

@@ -64,6 +64,13 @@ type Effect struct {
 	Blocks   int     `json:"blocks" jsonschema:"kept blocks that know the metric"`
 }
 
+// bounds is what the rate may be, all told: both intervals together. A pool in
+// which something never happens bootstraps to never, so the resampling's own
+// interval keeps 0 of 10,000 from reading as impossible.
+func (s *Simulated) bounds() (low, high float64) {
+	return min(s.Low, s.PoolLow), max(s.High, s.PoolHigh)
+}
+
 // newEffect is nil for fewer blocks than a 95 % interval needs, which is 6.
 func newEffect(d []float64, worsening func(float64) float64) *Effect {
 	low, high := inference.SignedRankInterval(d, boundConfidence)

@@ -1,10 +1,6 @@
 package datasheet
 
-import (
-	"sort"
-
-	"fluxmq/reports/inference"
-)
+import "sort"
 
 // Shift is the power of one gated metric against a constant effect added to
 // the A/A blocks ("A/A pool shifted by δ"): a metric alone, at the threshold of
@@ -91,7 +87,7 @@ func (g *gate) callsShifted(place int, at []int, shift float64, othersPass []boo
 			d[i] += shift
 		}
 		strict := g.thresholds[k] / float64(len(g.gated))
-		if p := signFlip(d, strict, strict); p <= strict && inference.HodgesLehmann(d) >= g.effects[place] {
+		if p := signFlip(d, strict, strict); p <= strict && g.worseEnough(place, d) {
 			return true
 		}
 		if k < len(othersPass) && othersPass[k] && g.rowPasses(place, at[:look], shift) {

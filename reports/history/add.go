@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +71,7 @@ func admissible(t *trial.Trial, v *verdict.Verdict, reference *Reference) (kind,
 		return "", "records were lost, duplicated, reordered or corrupt"
 	case v.Outcome == verdict.Invalid:
 		return "", "its environment was invalid: " + v.Reason
-	case t.Exit != 0:
+	case !slices.Contains([]int{0, 4, 5}, t.Exit): // a regression and an inconclusive one are points like any other
 		return "", fmt.Sprintf("it ended with exit code %d", t.Exit)
 	case t.Kind != trial.KindCompare:
 		return "", fmt.Sprintf("it is a %s: only a compare has a number of blocks that its results did not choose", t.Kind)

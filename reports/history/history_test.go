@@ -254,6 +254,7 @@ func TestOnlyFairTrialsMakePoints(t *testing.T) {
 	}
 	t.Run("a fair one", func(t *testing.T) {
 		one, v := measured(11, 10)
+		one.Exit = 4 // a regression is what history is for
 		additions, err := Add(one, v, reference, commit(11))
 		if err != nil || len(additions) != 1 || additions[0].Workload != "wire_1k/wire" {
 			t.Fatalf("%+v, %v", additions, err)

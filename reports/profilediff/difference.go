@@ -23,7 +23,7 @@ type Options struct {
 	GroupRuntime bool
 	ByCumulative bool    // rank by CPU in a function and below it; else by its own
 	Top          int     // 0: DefaultTop
-	Confidence   float64 // of the two-sided intervals; 0: 0.95
+	Confidence   float64 // of the two-sided intervals; 0: 0.95, less for four or five blocks
 }
 
 // Difference is one workload's profiles, head minus base. CPU is in ns a message.
@@ -86,10 +86,7 @@ func Compare(w trial.Workload, o Options, open func(name string) (*profile.Profi
 	if o.Top == 0 {
 		o.Top = DefaultTop
 	}
-	if o.Confidence == 0 {
-		o.Confidence = 0.95
-	}
-	d := &Difference{Workload: w.Name(), Confidence: o.Confidence, Ranked: "flat", Functions: []Function{}}
+	d := &Difference{Workload: w.Name(), Ranked: "flat", Functions: []Function{}}
 	if o.ByCumulative {
 		d.Ranked = "cumulative"
 	}
@@ -109,6 +106,9 @@ func Compare(w trial.Workload, o Options, open func(name string) (*profile.Profi
 	if d.Blocks == 0 {
 		return nil, fmt.Errorf("profiles of %s: %w", w.Name(), ErrNoProfiles)
 	}
+	if d.Confidence = o.Confidence; d.Confidence == 0 {
+		d.Confidence = carried(d.Blocks)
+	}
 	names := map[string]bool{}
 	for _, b := range blocks {
 		for _, arm := range b {
@@ -125,8 +125,8 @@ func Compare(w trial.Workload, o Options, open func(name string) (*profile.Profi
 	}
 	for name := range names {
 		f := Function{Name: name,
-			Flat:       change(blocks, name, o.Confidence, func(s share) float64 { return s.flat }),
-			Cumulative: change(blocks, name, o.Confidence, func(s share) float64 { return s.cumulative })}
+			Flat:       change(blocks, name, d.Confidence, func(s share) float64 { return s.flat }),
+			Cumulative: change(blocks, name, d.Confidence, func(s share) float64 { return s.cumulative })}
 		if !ranked(f).rare() {
 			d.Functions = append(d.Functions, f)
 		}
@@ -135,6 +135,17 @@ func Compare(w trial.Workload, o Options, open func(name string) (*profile.Profi
 	d.Seen = len(names)
 	d.Functions = d.Functions[:min(o.Top, len(d.Functions))]
 	return d, nil
+}
+
+// carried is the confidence of intervals over so many blocks: 0.95, or with
+// four or five blocks the 1 − 2^(1−n) of their whole range, the most that a
+// signed-rank interval can have. Fewer blocks have none at 0.95.
+func carried(blocks int) float64 {
+	const wanted, fewest = 0.95, 4
+	if blocks < fewest {
+		return wanted
+	}
+	return min(wanted, 1-math.Pow(2, float64(1-blocks)))
 }
 
 // block holds, by arm and function, the mean CPU-ns a message of the arm's two runs.

@@ -182,6 +182,11 @@ func TestFewBlocksHaveNoInterval(t *testing.T) {
 	if _, err := json.Marshal(d); err != nil {
 		t.Error(err)
 	}
+	dir, w = planted(t, 3, 4)
+	d, err = Read(dir, w, Options{})
+	if err != nil || d.Functions[0].Name != "crc" || !d.Functions[0].Flat.Grew() || d.Confidence != 0.875 {
+		t.Errorf("four blocks: %+v, %v", d, err)
+	}
 }
 
 func TestEveryViewShowsTheTable(t *testing.T) {

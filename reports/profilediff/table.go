@@ -45,7 +45,7 @@ func (d *Difference) Title() string {
 
 // Note goes below the table.
 func (d *Difference) Note() string {
-	return fmt.Sprintf("The surest growth first (%s); %d of %d functions. %.0f %% intervals, each function's own: of many, some exclude zero by chance.",
+	return fmt.Sprintf("The surest growth first (%s); %d of %d functions. %.3g %% intervals, each function's own: of many, some exclude zero by chance.",
 		d.Ranked, len(d.Functions), d.Seen, d.Confidence*100)
 }
 

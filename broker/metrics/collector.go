@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -22,6 +23,8 @@ type Sources struct {
 	Rebalances func() int64
 	// Connections counts open connections by listener name.
 	Connections func() map[string]int
+	// SocketBytes sums what went over connections, open and ended, by listener name.
+	SocketBytes func() map[string]SocketBytes
 	// ActiveController tells whether this node is the active controller.
 	ActiveController func() bool
 	// Brokers counts the nodes of the cluster.
@@ -38,6 +41,9 @@ type Sources struct {
 	LogFlush, LogValidation    string
 	Started                    time.Time
 }
+
+// SocketBytes is what a listener's connections carried, protocol and records alike.
+type SocketBytes struct{ Incoming, Outgoing int64 }
 
 // Partition is one partition's state.
 type Partition struct {
@@ -67,10 +73,17 @@ type GroupOffset struct {
 // fluxmq_omitted_partitions tells how many did not.
 const maxPartitionSamples = 20000
 
+// runtimeMetrics are the Go runtime's own that are shown beside client_golang's
+// choice: what was allocated, how often it was collected, what is live, and how
+// long goroutines wait for a processor. Reading them stops nothing.
+var runtimeMetrics = collectors.GoRuntimeMetricsRule{
+	Matcher: regexp.MustCompile(`^/gc/heap/(allocs:(objects|bytes)|tiny/allocs:objects|live:bytes)$|^/gc/cycles/total:gc-cycles$|^/sched/latencies:seconds$`),
+}
+
 // Gatherer returns what /metrics serves: ours, the Go runtime's and the process's.
 func (m *Registry) Gatherer() prometheus.Gatherer {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collector{m}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(collector{m}, collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(runtimeMetrics)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
 
@@ -260,6 +273,13 @@ func (s *scrape) node() {
 		byListener := from.Connections()
 		for _, listener := range slices.Sorted(maps.Keys(byListener)) {
 			s.send(connectionCount, float64(byListener[listener]), listener)
+		}
+	}
+	if from.SocketBytes != nil {
+		byListener := from.SocketBytes()
+		for _, listener := range slices.Sorted(maps.Keys(byListener)) {
+			s.send(incomingBytes, float64(byListener[listener].Incoming), listener)
+			s.send(outgoingBytes, float64(byListener[listener].Outgoing), listener)
 		}
 	}
 	if from.ActiveController != nil {

@@ -44,6 +44,8 @@ const (
 	offlineLogDirs
 	logSize
 	connectionCount
+	incomingBytes
+	outgoingBytes
 	brokers
 	topicPartitions
 	currentOffset
@@ -89,6 +91,8 @@ var definitions = [...]Definition{
 	offlineLogDirs:    {Name: "kafka_log_logmanager_offlinelogdirectorycount", Kind: KindGauge, Unit: "directories", Help: "Log directories that failed and are not used any more."},
 	logSize:           {Name: "kafka_log_log_size", Kind: KindGauge, Unit: "bytes", Labels: partitionLabels, Help: "Bytes of the segments of a partition's log."},
 	connectionCount:   {Name: "kafka_server_socket_server_metrics_connection_count", Kind: KindGauge, Unit: "connections", Labels: []string{"listener"}, Help: "Open client connections by listener."},
+	incomingBytes:     {Name: "kafka_server_socket_server_metrics_incoming_byte_total", Kind: KindCounter, Unit: "bytes", Labels: []string{"listener"}, Help: "Bytes read from client connections, whole frames, by listener."},
+	outgoingBytes:     {Name: "kafka_server_socket_server_metrics_outgoing_byte_total", Kind: KindCounter, Unit: "bytes", Labels: []string{"listener"}, Help: "Bytes written to client connections, whole frames and records sent from files, by listener."},
 
 	brokers:         {Name: "kafka_brokers", Kind: KindGauge, Unit: "nodes", Help: "Nodes in the cluster."},
 	topicPartitions: {Name: "kafka_topic_partitions", Kind: KindGauge, Unit: "partitions", Labels: []string{"topic"}, Help: "Partitions of a topic that this node hosts."},

@@ -35,6 +35,7 @@ func busy() *Registry {
 			return []Group{{ID: "g", Members: 2, Offsets: []GroupOffset{{"a", 0, 7}, {"a", 1, 3}, {"gone", 0, 1}}}}
 		},
 		Connections:      func() map[string]int { return map[string]int{"PLAINTEXT": 3} },
+		SocketBytes:      func() map[string]SocketBytes { return map[string]SocketBytes{"PLAINTEXT": {Incoming: 70, Outgoing: 9}} },
 		Rebalances:       func() int64 { return 3 },
 		ActiveController: func() bool { return true },
 		Brokers:          func() int { return 1 },
@@ -138,12 +139,28 @@ func TestValues(t *testing.T) {
 	check(0, "kafka_consumergroup_lag", "consumergroup", "g", "partition", "1", "topic", "a")
 	check(5, "kafka_consumergroup_lag_sum", "consumergroup", "g", "topic", "a")
 	check(3, "kafka_server_socket_server_metrics_connection_count", "listener", "PLAINTEXT")
+	check(70, "kafka_server_socket_server_metrics_incoming_byte_total", "listener", "PLAINTEXT")
+	check(9, "kafka_server_socket_server_metrics_outgoing_byte_total", "listener", "PLAINTEXT")
 	m.ForgetTopic("a")
 	m.ForgetTopic("never there")
 	check(15, "kafka_server_brokertopicmetrics_messagesin_total")
 	m.Topic("a").RecordsIn.Add(1)
 	check(16, "kafka_server_brokertopicmetrics_messagesin_total")
 	check(1, "kafka_server_brokertopicmetrics_messagesin_total", "topic", "a")
+}
+
+// The harness compares these between commits; an update of client_golang must not lose them.
+func TestRuntimeMetrics(t *testing.T) {
+	families := gather(t, new(Registry))
+	for _, name := range []string{
+		"go_gc_heap_allocs_objects_total", "go_gc_heap_allocs_bytes_total", "go_gc_heap_tiny_allocs_objects_total", "go_gc_heap_live_bytes",
+		"go_gc_cycles_total_gc_cycles_total", "go_sched_latencies_seconds", "go_memstats_mallocs_total", "go_memstats_alloc_bytes_total",
+		"go_goroutines", "process_cpu_seconds_total", "process_resident_memory_bytes",
+	} {
+		if families[name] == nil {
+			t.Errorf("%s is not there", name)
+		}
+	}
 }
 
 // A registry that nobody filled can be scraped.

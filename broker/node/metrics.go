@@ -20,6 +20,7 @@ func (n *Node) fillMetrics() {
 		Groups:           n.listGroups,
 		Rebalances:       func() int64 { return n.groups.Counters().Rebalances },
 		Connections:      n.countConnections,
+		SocketBytes:      n.countSocketBytes,
 		ActiveController: func() bool { return true },
 		Brokers:          func() int { return 1 },
 		OfflineLogDirs:   func() int { return 0 },
@@ -58,6 +59,15 @@ func (n *Node) countConnections() map[string]int {
 	counts := map[string]int{}
 	for i, count := range n.server.ConnectionsOf() {
 		counts[n.settings.Listeners[i].Name] += count
+	}
+	return counts
+}
+
+func (n *Node) countSocketBytes() map[string]metrics.SocketBytes {
+	counts := map[string]metrics.SocketBytes{}
+	for i, t := range n.server.TrafficOf() {
+		c := counts[n.settings.Listeners[i].Name]
+		counts[n.settings.Listeners[i].Name] = metrics.SocketBytes{Incoming: c.Incoming + t.In, Outgoing: c.Outgoing + t.Out}
 	}
 	return counts
 }

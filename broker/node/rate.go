@@ -12,8 +12,13 @@ const rateInterval = 10 * time.Second
 type totals struct{ recordsIn, bytesIn, bytesOut, networkIn, networkOut int64 }
 
 func (n *Node) totals() totals {
-	s, t := n.metrics.Totals(), &n.server.Traffic
-	return totals{s.RecordsIn.Load(), s.BytesIn.Load(), s.BytesOut.Load(), t.NetworkIn.Load(), t.NetworkOut.Load()}
+	s := n.metrics.Totals()
+	t := totals{recordsIn: s.RecordsIn.Load(), bytesIn: s.BytesIn.Load(), bytesOut: s.BytesOut.Load()}
+	for _, l := range n.server.TrafficOf() {
+		t.networkIn += l.In
+		t.networkOut += l.Out
+	}
+	return t
 }
 
 // logRates writes one line every rateInterval in which records came or went.

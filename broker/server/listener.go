@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -45,8 +46,6 @@ type Server struct {
 	// served, over all connections, in bytes. A client waits when it is reached.
 	FrameMemory int64
 
-	Traffic Traffic
-
 	frames *framePool
 	slots  sync.Pool // *slot
 	quiet  limiter   // for log lines that clients can cause
@@ -56,14 +55,17 @@ type Server struct {
 	conns     map[*conn]struct{}
 	byHost    map[string]int // connections by client host
 	stopped   bool
+	ended     []Traffic // of connections that have ended, by listener
 
 	running sync.WaitGroup // accept loops and connections
 }
 
-// Traffic counts what goes over the sockets; read it at any time.
-type Traffic struct {
-	// NetworkIn and NetworkOut are bytes.
-	NetworkIn, NetworkOut atomic.Int64
+// Traffic is what went over sockets, in bytes.
+type Traffic struct{ In, Out int64 }
+
+func (t *Traffic) add(c *conn) {
+	t.In += c.received.Load()
+	t.Out += c.w.sent.Load()
 }
 
 // largestFrame is what the largest buffer holds.
@@ -94,6 +96,7 @@ func (s *Server) Listen(address string) (*net.TCPAddr, error) {
 		}
 	}
 	s.listeners = append(s.listeners, tcp)
+	s.ended = append(s.ended, Traffic{})
 	return tcp.Addr().(*net.TCPAddr), nil
 }
 
@@ -201,16 +204,17 @@ func (s *Server) start(tcp *net.TCPConn, listener int) {
 		err := c.run()
 		s.mu.Lock()
 		delete(s.conns, c)
+		s.ended[listener].add(c)
 		if s.byHost[c.req.Peer]--; s.byHost[c.req.Peer] == 0 {
 			delete(s.byHost, c.req.Peer)
 		}
 		s.mu.Unlock()
-		s.ended(c, err)
+		s.logEnd(c, err)
 	}()
 }
 
-// ended logs why a connection ended, unless that is its normal end.
-func (s *Server) ended(c *conn, err error) {
+// logEnd logs why a connection ended, unless that is its normal end.
+func (s *Server) logEnd(c *conn, err error) {
 	switch {
 	case err == nil, errors.Is(err, io.EOF), errors.Is(err, errStopping), errors.Is(err, net.ErrClosed),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -242,6 +246,18 @@ func (s *Server) ConnectionsOf() []int {
 		counts[c.req.Listener]++
 	}
 	return counts
+}
+
+// TrafficOf is what went over the connections of each listener, open ones
+// included, in the order in which listeners were opened. It only grows.
+func (s *Server) TrafficOf() []Traffic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sums := slices.Clone(s.ended)
+	for c := range s.conns {
+		sums[c.req.Listener].add(c)
+	}
+	return sums
 }
 
 // Stop closes the listeners, lets every connection finish what it has read

@@ -342,7 +342,7 @@ func TestDeclaredLengthAllocatesNothing(t *testing.T) {
 		binary.BigEndian.PutUint32(huge, 100<<20)
 		send(t, c, huge)
 	}
-	for deadline := time.Now().Add(5 * time.Second); f.Traffic.NetworkIn.Load() < clients*15; runtime.Gosched() {
+	for deadline := time.Now().Add(5 * time.Second); f.TrafficOf()[0].In < clients*15; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatal("the bytes did not arrive")
 		}
@@ -435,6 +435,70 @@ func TestFileRanges(t *testing.T) {
 	defer f.fake.mu.Unlock()
 	if f.fake.freed != 2*len(cases) {
 		t.Fatalf("%d ranges were released, want %d", f.fake.freed, 2*len(cases))
+	}
+}
+
+// Every byte on the wire is counted once: those of an open connection and those
+// of one that ended, read by the reader, written by either goroutine, by
+// sendfile or not.
+func TestTrafficCountsEveryByte(t *testing.T) {
+	f := start(t, nil)
+	path := filepath.Join(t.TempDir(), "segment")
+	if err := os.WriteFile(path, make([]byte, 2<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	f.fake.mu.Lock()
+	f.fake.file = file
+	f.fake.mu.Unlock()
+	var want Traffic
+	exchange := func(c net.Conn) {
+		t.Helper()
+		var requests [][]byte
+		for _, size := range []uint32{1, sendfileMin - 1, sendfileMin, 2 << 20} {
+			b := binary.BigEndian.AppendUint32([]byte{doFile}, 0)
+			requests = append(requests, frame(1, binary.BigEndian.AppendUint32(b, size)...), frame(2, doWait), frame(3, append([]byte{doEcho}, make([]byte, 100<<10)...)...))
+		}
+		for range 4 {
+			f.fake.release <- struct{}{}
+		}
+		go func() { // ends with the write; what it wrote is answered below
+			_, _ = c.Write(bytes.Join(requests, nil))
+		}()
+		for range requests {
+			_, body := receive(t, c)
+			want.Out += 8 + int64(len(body))
+		}
+		want.In += int64(len(bytes.Join(requests, nil)))
+	}
+	check := func() {
+		t.Helper()
+		var got []Traffic
+		for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if got = f.TrafficOf(); len(got) == 1 && got[0] == want { // the client may have read before the write returned
+				return
+			}
+		}
+		t.Fatalf("counted %+v, want %+v", got, want)
+	}
+	check()
+	first, second := f.dial(t), f.dial(t)
+	exchange(first)
+	check()
+	exchange(second)
+	first.Close()
+	for f.Connections() != 1 {
+		runtime.Gosched()
+	}
+	check()
+	exchange(second)
+	check()
+	if want.In < 1<<20 || want.Out < 6<<20 {
+		t.Fatalf("only %+v went over the wire", want)
 	}
 }
 

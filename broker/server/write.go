@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,14 +25,14 @@ const writeTimeout = 5 * time.Minute
 type responseWriter struct {
 	tcp         *net.TCPConn
 	raw         syscall.RawConn
-	traffic     *Traffic
+	sent        atomic.Int64 // bytes
 	deadlineSet time.Time
 	scratch     []byte // a response whose small ranges were read into it
 	file        fileSender
 }
 
-func (w *responseWriter) init(tcp *net.TCPConn, raw syscall.RawConn, traffic *Traffic) {
-	w.tcp, w.raw, w.traffic = tcp, raw, traffic
+func (w *responseWriter) init(tcp *net.TCPConn, raw syscall.RawConn) {
+	w.tcp, w.raw = tcp, raw
 	w.file.init(raw)
 }
 
@@ -54,7 +55,7 @@ func (w *responseWriter) write(r *handler.Response) error {
 
 func (w *responseWriter) bytes(b []byte) error {
 	n, err := w.tcp.Write(b)
-	w.traffic.NetworkOut.Add(int64(n))
+	w.sent.Add(int64(n))
 	return err
 }
 
@@ -85,7 +86,7 @@ func (w *responseWriter) ranges(r *handler.Response) error {
 			if err := w.file.more(gathered); err != nil {
 				return fmt.Errorf("before a file range: %w", err)
 			}
-			w.traffic.NetworkOut.Add(int64(len(gathered)) + g.Size)
+			w.sent.Add(int64(len(gathered)))
 			gathered = gathered[:0]
 			if err := w.sendRange(g); err != nil {
 				return err
@@ -110,10 +111,12 @@ func (w *responseWriter) ranges(r *handler.Response) error {
 // log does not do sendfile(2).
 func (w *responseWriter) sendRange(g *handler.Range) error {
 	sent, err := w.file.send(g.File, g.Position, g.Size)
+	w.sent.Add(sent)
 	if !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	_, err = io.Copy(struct{ io.Writer }{w.tcp}, io.NewSectionReader(g.File, g.Position+sent, g.Size-sent))
+	copied, err := io.Copy(struct{ io.Writer }{w.tcp}, io.NewSectionReader(g.File, g.Position+sent, g.Size-sent))
+	w.sent.Add(copied)
 	return err
 }
 

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"fluxmq/broker/config"
@@ -96,6 +98,10 @@ defaults, in this order. "fluxmq config keys" lists them.`,
 // sources gathers where settings come from; only flags that were given count.
 func (f *flags) sources(c *cobra.Command, args []string) (config.Sources, error) {
 	from := config.Sources{File: f.file, Env: os.Environ(), Overrides: f.overrides, Strict: f.strict}
+	if fault.Built {
+		// FLUXMQ_FAULT looks like a setting, and is none.
+		from.Env = slices.DeleteFunc(from.Env, func(v string) bool { return strings.HasPrefix(v, "FLUXMQ_FAULT=") })
+	}
 	if len(args) == 1 {
 		if f.file != "" {
 			return from, usage(errors.New("name the settings file once: with --config or as the argument"))

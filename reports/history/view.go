@@ -67,7 +67,7 @@ func workload(name string, points []Point, t Test) Workload {
 		}
 	}
 	if len(w.Metrics) > 0 && len(w.Metrics[0].Chains) > 1 {
-		w.Notes = append(w.Notes, fmt.Sprintf("%d chains that no link joins: their indices must not be compared; measure the link (fluxbench history measure --link)", len(w.Metrics[0].Chains)))
+		w.Notes = append(w.Notes, fmt.Sprintf("%d chains that no link joins: their indices must not be compared; either a link is to be measured (fluxbench history measure --link) or the scenario was changed", len(w.Metrics[0].Chains)))
 	}
 	hosts, builds := map[string]bool{}, map[string]map[string]bool{}
 	for _, p := range points {

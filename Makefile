@@ -14,7 +14,7 @@ RUNFLAGS  = --target $(TARGET) --profile $(PROFILE) $(if $(CLIENTS),--clients $(
 GO_ONLY   = $(if $(CLIENTS),$(if $(or $(findstring java,$(CLIENTS)),$(filter kafka,$(TARGET))),,1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-go build scenario versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger compat targets docs clean
+.PHONY: help setup setup-go build scenario versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger check-formats compat targets docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile
@@ -68,6 +68,9 @@ prove-ledger: build ## the ledger's own test: a broker that drops a batch in 10,
 
 prove-tune: build ## tune's own test, as root: kill -9 tune --apply at KILLS=40 random moments; tune --undo must find every value
 	@tools/checks/prove-tune.sh
+
+check-formats: build ## the real benchstat, Otava, JUnit and HdrHistogram readers on freshly made exports
+	@tools/checks/formats.sh
 
 compat: setup build ## Apache Kafka's own tools on our files and on our broker
 	@tools/checks/compat.sh

@@ -4,6 +4,9 @@
 //
 // A result is written once and never changed; a view is a pure function of a
 // result and the histogram logs beside it, so it can be made again at any time.
+// An A/B measurement is reports/trial, its judgement and its views are
+// reports/verdict; what other programs read is reports/formats.
+//
 // The runner (tools/runner) fills results; nothing here starts a process,
 // measures anything or reads a clock.
 //

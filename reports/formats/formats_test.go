@@ -451,7 +451,11 @@ func TestWriteSpecimens(t *testing.T) {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := specimen.WriteFolder(tr, dir); err != nil {
+		write := tr.Write
+		if i == 23 { // one with its latency logs will do
+			write = func(dir string) error { return specimen.WriteFolder(tr, dir) }
+		}
+		if err := write(dir); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -93,20 +93,20 @@ func WriteOMBRun(w io.Writer, s Stored, run reports.ArmRun) error {
 	buckets := ombBuckets(run)
 	var publish, errors, consume []float64
 	var backlog []int64
-	held := int64(0)
+	held, total := int64(0), 0.0
 	for _, b := range buckets {
+		total += b.seconds
+	}
+	for _, b := range buckets { // when each send error happened is not known: they are spread evenly
 		publish = append(publish, float64(b.acknowledged)/b.seconds)
-		errors = append(errors, 0)
+		errors = append(errors, float64(run.Result.SendErrors)/total)
 		consume = append(consume, float64(b.received)/b.seconds)
 		if b.consuming {
 			held = max(0, held+b.acknowledged-b.received)
 		}
 		backlog = append(backlog, held)
 	}
-	if run.Result.SendErrors == 0 { // when each error happened is not known
-		o["publishErrorRate"] = errors
-	}
-	o["publishRate"], o["consumeRate"], o["backlog"] = publish, consume, backlog
+	o["publishRate"], o["publishErrorRate"], o["consumeRate"], o["backlog"] = publish, errors, consume, backlog
 	intervals, err := armRunIntervals(s.Folder, run)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"fluxmq/profiles"
 	"fluxmq/reports"
+	"fluxmq/reports/formats"
 	"fluxmq/scenarios"
 	"fluxmq/tools/limits"
 	"fluxmq/tools/runner"
@@ -48,65 +48,25 @@ func (a *app) list() *cobra.Command {
 	}
 }
 
-// loadSummary reads result.json, or the folder it lies in.
-func loadSummary(path string) (*reports.Summary, string, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, "result.json")
-	}
-	result, err := reports.ReadResult(path)
-	if err != nil {
-		return nil, "", &usageError{err}
-	}
-	folder := filepath.Dir(path)
-	summary, err := reports.Summarize(result, folder)
-	return summary, folder, err
-}
-
 func (a *app) report() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "report RESULT.json", Short: "Show a stored result again: terminal, markdown or html on standard output", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			summary, _, err := loadSummary(args[0])
+		Use: "report PATH", Short: "Show a stored result or a trial again: terminal, markdown or html on standard output", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			stored, err := loadStored(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			switch format {
 			case "terminal":
-				return summary.WriteTerminal(a.stdout)
-			case "markdown":
-				return summary.WriteMarkdown(a.stdout)
-			case "html":
-				return summary.WriteHTML(a.stdout)
+				return stored.terminal(a.stdout)
+			case "markdown", "html":
+				return stored.export(format, "", func(file formats.File) error { return file.Write(a.stdout) })
 			}
 			return &usageError{fmt.Errorf("--format is terminal, markdown or html, got %q", format)}
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "terminal", "terminal, markdown or html")
-	return cmd
-}
-
-func (a *app) export() *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
-		Use: "export RESULT.json…", Short: "Print stored results in another program's format: benchfmt (benchstat)", Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if format != "benchfmt" {
-				return &usageError{fmt.Errorf("--format is benchfmt, got %q", format)}
-			}
-			for _, path := range args {
-				summary, folder, err := loadSummary(path)
-				if err != nil {
-					return err
-				}
-				if err := summary.WriteBenchfmt(a.stdout, folder); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	}
-	cmd.Flags().StringVar(&format, "format", "benchfmt", "benchfmt")
 	return cmd
 }
 

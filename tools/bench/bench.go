@@ -56,6 +56,8 @@ type Options struct {
 	Progress  runner.Progress
 	// SkipSample leaves out the doctor's 3 s look at steal and foreign CPU (proofs that start many trials).
 	SkipSample bool
+	// OnBlock is told every block as soon as it is over, also one that failed; an error ends the measurement. Nil: nobody.
+	OnBlock func(workload int, block trial.Block) error
 }
 
 // DefaultRules are the rules of a gate: two looks, one-sided α of 1 % over both.

@@ -44,6 +44,11 @@ func (b *Bench) Block(ctx context.Context, i int) (*trial.Block, error) {
 	}
 	b.canaries = append(b.canaries, canaries...)
 	record.Blocks = append(record.Blocks, block)
+	if b.options.OnBlock != nil {
+		if err := b.options.OnBlock(i, block); err != nil {
+			return nil, err
+		}
+	}
 	return &record.Blocks[len(record.Blocks)-1], failed
 }
 

@@ -85,7 +85,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(a.run(), a.versus(), a.doctor(), a.tune(), a.list(), a.report(), a.export(), a.schema(), a.pgo(), a.kafkaLibs(), a.limits(), a.limitsSink(), a.targets(), a.history(), a.bisect(), a.bisectStep(), a.compare(), a.gate())
+	root.AddCommand(a.run(), a.versus(), a.doctor(), a.tune(), a.list(), a.report(), a.export(), a.schema(), a.pgo(), a.kafkaLibs(), a.limits(), a.limitsSink(), a.targets(), a.history(), a.bisect(), a.bisectStep(), a.compare(), a.gate(), a.proveGate())
 	for _, command := range root.Commands() {
 		if command.Args != nil {
 			check := command.Args

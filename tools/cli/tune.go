@@ -20,14 +20,18 @@ type tuneFlags struct {
 	print, apply, undo, markdown bool
 	asJSON                       bool
 	journal                      string
+	race                         bool
+	racing                       raceFlags
 }
 
 func (a *app) tune() *cobra.Command {
 	var f tuneFlags
 	cmd := &cobra.Command{
-		Use: "tune [KNOB…]", Short: "Show, apply or undo the host settings that a measurement wants", Args: cobra.ArbitraryArgs,
+		Use: "tune [KNOB…]", Short: "Show, apply or undo host settings; race build and broker settings", Args: cobra.ArbitraryArgs,
 		Long: "Without a mode tune shows each setting: wanted, current, and what --apply would do. Nothing is changed.\n" +
-			"--apply writes an undo journal before each change; --undo restores from it, also after a kill. docs/tuning.md has the table and the reasons.",
+			"--apply writes an undo journal before each change; --undo restores from it, also after a kill. docs/tuning.md has the table and the reasons.\n" +
+			"--race measures each KNOB against the same commit without it, in blocks as compare does: a profile (native, pgo), GOGC=200, GOMAXPROCS=1, GOMEMLIMIT=64MiB,\n" +
+			"GOAMD64=v3, a producer property (batch.size=65536, linger.ms=5 with --client franz-go) or a broker setting (log.segment.bytes=67108864).",
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runTune(cmd.Context(), f, args) },
 	}
 	flags := cmd.Flags()
@@ -36,24 +40,34 @@ func (a *app) tune() *cobra.Command {
 	flags.BoolVar(&f.undo, "undo", false, "restore what --apply changed and remove the journal (root)")
 	flags.BoolVar(&f.markdown, "markdown", false, "print docs/tuning.md")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
+	flags.BoolVar(&f.race, "race", false, "measure the effect of each knob on this host")
+	flags.StringVar(&f.racing.scenario, "scenario", "standard", "--race: scenario")
+	flags.StringVar(&f.racing.client, "client", "", "--race: load client (default: the scenario's gate client)")
+	flags.IntVar(&f.racing.blocks, "blocks", raceBlocks, "--race: blocks a knob")
+	flags.StringVar(&f.racing.out, "out", "", "--race: folder of the table and its trials (default: reports/trials/TIME-race)")
+	flags.Uint64Var(&f.racing.seed, "seed", 0, "--race: of the orders of blocks (default: from the clock)")
 	flags.StringVar(&f.journal, "journal", "", "the undo journal (default $XDG_STATE_HOME or ~/.local/state, "+tune.JournalName+")")
 	return cmd
 }
 
 func (a *app) runTune(ctx context.Context, f tuneFlags, names []string) error {
 	modes := 0
-	for _, set := range []bool{f.print, f.apply, f.undo, f.markdown} {
+	for _, set := range []bool{f.print, f.apply, f.undo, f.markdown, f.race} {
 		if set {
 			modes++
 		}
 	}
 	switch {
 	case modes > 1:
-		return &usageError{errors.New("--print, --apply, --undo and --markdown exclude each other")}
+		return &usageError{errors.New("--print, --apply, --undo, --markdown and --race exclude each other")}
 	case f.asJSON && (f.print || f.markdown):
 		return &usageError{errors.New("--json goes with the table, --apply and --undo")}
 	case f.undo && len(names) > 0:
 		return &usageError{errors.New("--undo takes no knobs: it restores what the journal names")}
+	case f.race && len(names) == 0:
+		return &usageError{errors.New("--race names at least one knob")}
+	case f.race:
+		return a.runRace(ctx, f.racing, names)
 	case f.markdown:
 		_, err := fmt.Fprint(a.stdout, tune.Markdown())
 		return err

@@ -10,15 +10,16 @@ import (
 // coverage is how often the two-sided 95 % interval of a resampled gate at the
 // last look holds the effect that the gate was drawn from: the estimate over
 // its whole pool. nil when the pool is too small or does not know the metric.
-func (g *gate) coverage(metric int, o Options, question ...string) *Simulated {
+func (g *gate) coverage(metric int, o Options, dose, workload string) *Simulated {
 	if !g.enough() || len(g.sample.known(metric)) < g.looks[0] {
 		return nil
 	}
-	rng := o.source(question...)
-	stretches := g.sample.stretches(g.looks[0])
+	rng := o.source("coverage", dose, workload, g.sample.metrics[metric].Name)
+	stretches := g.pieces()
 	var shares []float64
 	for range o.Pools {
-		shares = append(shares, float64(g.covered(metric, rng, bootstrapPool(rng, stretches), o.inner()))/float64(o.inner()))
+		covered := g.covered(metric, rng, bootstrapPool(rng, stretches), o.inner(dose))
+		shares = append(shares, float64(covered)/float64(o.inner(dose)))
 	}
 	return newSimulated(g.covered(metric, rng, g.whole(), o.Resamples), o.Resamples, shares)
 }

@@ -134,7 +134,7 @@ func newSheet(pool *Pool, w Workload, o Options) Sheet {
 
 func newFalseAlarms(null *gate, gates []Gate, o Options, workload string) FalseAlarms {
 	judged, unjudged := judgedGates(gates)
-	drawn := null.simulate(o, "gate", NoDose, workload)
+	drawn := null.simulate(o, NoDose, workload)
 	return FalseAlarms{
 		Direct:       newRate(count(judged, func(g Gate) bool { return g.Outcome == verdict.Regression }), len(judged)),
 		DirectPasses: newRate(count(judged, func(g Gate) bool { return g.Exit == 0 }), len(judged)),

@@ -9,5 +9,6 @@
 // switched on in arm B ("cpu-5"); dose "none" is A/A, both arms the same. A
 // session is one uninterrupted stretch of running. A direct gate was run on
 // the machine; a resampled gate was drawn from blocks that the machine ran. A
-// stretch is a run of adjacent blocks of one session as long as the first look.
+// stretch is a run of adjacent blocks of one session, as long as the first look
+// where the pool is large enough.
 package datasheet

@@ -90,29 +90,43 @@ func (g *gate) run(at []int) decision {
 
 // crossings returns the rows that are a regression at look k: by Holm among all gated rows, and each alone at Holm's first step.
 func (g *gate) crossings(at []int, k int) (called, alone uint64) {
-	threshold := g.thresholds[k]
-	g.p = g.p[:0]
-	family, least := 0, 1.0
+	family := 0
 	for _, metric := range g.gated {
-		p := signFlip(g.read(metric, at), threshold/float64(len(g.gated)), threshold)
-		if !math.IsNaN(p) {
-			family, least = family+1, min(least, p)
+		if len(g.read(metric, at)) > 0 {
+			family++
 		}
-		g.p = append(g.p, p)
 	}
-	if least*float64(family) > threshold {
+	// No p is below 2^−n, and without one in the first step there is none in a later one.
+	first := g.thresholds[k] / float64(family)
+	if family == 0 || math.Ldexp(1, -len(at)) > first || !g.firstStep(at, first) {
 		return 0, 0
 	}
+	for i, metric := range g.gated {
+		if g.p[i] > first { // so far known to be only that
+			g.p[i] = signFlip(g.read(metric, at), first, g.thresholds[k])
+		}
+	}
 	for i, adjusted := range inference.Holm(g.p) {
-		if math.IsNaN(adjusted) || adjusted > threshold || !g.worseEnough(i, g.read(g.gated[i], at)) {
+		if math.IsNaN(adjusted) || adjusted > g.thresholds[k] || !g.worseEnough(i, g.read(g.gated[i], at)) {
 			continue
 		}
 		called |= 1 << i
-		if g.p[i]*float64(family) <= threshold {
+		if g.p[i] <= first {
 			alone |= 1 << i
 		}
 	}
 	return called, alone
+}
+
+// firstStep fills g.p for all gated rows and tells whether any is at most first, the one threshold for which they are exact enough.
+func (g *gate) firstStep(at []int, first float64) bool {
+	g.p = g.p[:0]
+	reached := false
+	for _, metric := range g.gated {
+		p := signFlip(g.read(metric, at), first, first)
+		g.p, reached = append(g.p, p), reached || p <= first // a NaN is not
+	}
+	return reached
 }
 
 // worseEnough tells whether the estimate of a gated row reaches the metric's minimum effect. It sorts d.

@@ -42,7 +42,7 @@ func (d *Datasheet) worstAlarms() string {
 	if measured > 1 {
 		of = fmt.Sprintf("the worst of %d workloads, ", measured)
 	}
-	return fmt.Sprintf("%s resampled (≤ %s; %sfrom blocks for %d separate gates)", percent(worst.Resampled.Share), percent(highest), of, worst.Apart)
+	return fmt.Sprintf("%s resampled (≤ %s; %sseparate gates in the pool: %d)", percent(worst.Resampled.Share), percent(highest), of, worst.Apart)
 }
 
 // seen says how well the broker's CPU shows the dose of 5 %.

@@ -83,8 +83,8 @@ func (d *Datasheet) writeConditions(p *page) {
 		p.text("- %s at %s records/s; durability %s, validation %s%s\n", s.Workload, reports.FormatCount(s.RatePerSecond), reports.OrDash(s.Durability), reports.OrDash(s.Validation), partSeconds(s.PartSeconds))
 	}
 	p.text("\nEvery rate k/n stands with its Clopper–Pearson 95 %% interval. Resampled rates are over %s gates made of real blocks, drawn in runs of %d adjacent ones with the whole rule of looks, Holm and minimum effects; "+
-		"they are conditional on this pool, so each stands with an outer interval: the percentile 95 %% interval over %d bootstrapped pools (stretches of %d adjacent blocks of a session drawn with replacement, %d gates each), widened to the Clopper–Pearson 95 %% interval of the resampling where that reaches further. Seed %d.\n\n",
-		reports.FormatCount(float64(d.Options.Resamples)), adjacent, d.Options.Pools, r.Looks[0], d.Options.inner(), d.Options.Seed)
+		"they are conditional on this pool, so each stands with an outer interval: the percentile 95 %% interval over %d bootstrapped pools (stretches of %d adjacent blocks of a session, shorter where the pool holds fewer than %d of them, drawn with replacement; %d gates each of A/A, %d of a dose), widened to the Clopper–Pearson 95 %% interval of the resampling where that reaches further. Seed %d.\n\n",
+		reports.FormatCount(float64(d.Options.Resamples)), adjacent, d.Options.Pools, r.Looks[0], fewestStretches, d.Options.inner(NoDose), d.Options.inner(""), d.Options.Seed)
 }
 
 func partSeconds(parts map[string]float64) string {
@@ -201,7 +201,7 @@ func unjudged(outcomes map[string]int) string {
 }
 
 func (d *Datasheet) writeEffects(p *page) {
-	p.text("## 4. What each dose does\n\nThe true worsening: Hodges–Lehmann over all kept blocks of the dose, with its 95 %% signed-rank interval; below 0 is better.\n\n")
+	p.text("## 4. What each dose does\n\nThe true worsening: Hodges–Lehmann over all kept blocks of the dose, with its 95 %% signed-rank interval; below 0 is better. Here and in 5, a metric that the fault need not move is left out when its interval holds 0 and no direct gate called it; the JSON has all.\n\n")
 	d.eachDoseTable(p, []string{"metric", "true effect"}, func(m DoseMetric) []string {
 		if m.Effect == nil {
 			return nil
@@ -217,7 +217,7 @@ func (d *Datasheet) eachDoseTable(p *page, header []string, cells func(DoseMetri
 		var rows []reports.Row
 		for _, dose := range s.Doses {
 			for _, m := range dose.Metrics {
-				if c := cells(m); c != nil {
+				if c := cells(m); c != nil && (m.moved() || dose.expects(m.Metric.Name)) {
 					rows = append(rows, reports.Row{Label: dose.Dose, Cells: append([]string{metricLabel(m.Metric)}, c...)})
 				}
 			}
@@ -456,10 +456,10 @@ func percent(share float64) string { return number(share) + " %" }
 func number(share float64) string {
 	v := share * 100
 	switch {
-	case v == 0:
-		return "0"
-	case v >= 99.95 || v <= -99.95:
+	case v == 0 || v == 100:
 		return fmt.Sprintf("%.0f", v)
+	case v >= 99.95 && v < 100:
+		return "99.9" // all but always is not always
 	case v >= 1 || v <= -1:
 		return fmt.Sprintf("%.1f", v)
 	}
@@ -467,6 +467,9 @@ func number(share float64) string {
 }
 
 func signed(share float64) string {
+	if math.Abs(share) < 0.00005 {
+		return "0"
+	}
 	if share > 0 {
 		return "+" + number(share)
 	}

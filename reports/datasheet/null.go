@@ -56,7 +56,7 @@ func newNull(g *gate, metric int, o Options, workload string) Null {
 	}
 	if g.enough() {
 		n.Widths = g.widths(metric, max(leastInner, int(float64(o.Resamples)*widthShare)), o.source("width", workload, m.Name))
-		n.Coverage = g.coverage(metric, o, "coverage", NoDose, workload, m.Name)
+		n.Coverage = g.coverage(metric, o, NoDose, workload)
 		if place := slices.Index(g.gated, metric); place >= 0 {
 			n.Shift = g.shift(place, o, "shift", workload, m.Name)
 		}

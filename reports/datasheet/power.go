@@ -44,7 +44,7 @@ func newDose(dose string, g *gate, blocks []Block, gates []Gate, o Options, work
 	} else if len(gates) > 0 {
 		sheet.Fault = gates[0].Fault
 	}
-	drawn := g.simulate(o, "gate", dose, workload)
+	drawn := g.simulate(o, dose, workload)
 	sheet.Direct = newRate(count(judged, func(g Gate) bool { return g.Outcome == verdict.Regression }), len(judged))
 	sheet.Resampled = drawn.rate(func(t tally) int { return t.called })
 	for i, m := range s.metrics {
@@ -54,7 +54,7 @@ func newDose(dose string, g *gate, blocks []Block, gates []Gate, o Options, work
 			row.Alone = drawn.rate(func(t tally) int { return t.alone[place] })
 		}
 		if dose == coverageDose {
-			row.Coverage = g.coverage(i, o, "coverage", dose, workload, m.Name)
+			row.Coverage = g.coverage(i, o, dose, workload)
 		}
 		sheet.Metrics = append(sheet.Metrics, row)
 	}
@@ -88,6 +88,17 @@ func count(gates []Gate, holds func(Gate) bool) int {
 	return n
 }
 
+// moved tells whether the dose shows in the metric: its interval does not hold 0, or a direct gate called it.
+func (m DoseMetric) moved() bool {
+	return m.Effect != nil && (m.Effect.Low > 0 || m.Effect.High < 0) || m.Direct != nil && m.Direct.Hits > 0
+}
+
+// expects tells whether the dose's fault must show in a metric.
+func (d *Dose) expects(metric string) bool {
+	kind, _ := kindOf(d.Dose)
+	return slices.Contains(kind.expected, metric)
+}
+
 // of returns the row of a metric; nil when the workload is not measured by it.
 func (d *Dose) of(metric string) *DoseMetric {
 	for i := range d.Metrics {
@@ -109,7 +120,7 @@ type Least struct {
 // enoughPower is what a dose needs to count as seen.
 const enoughPower = 0.8
 
-// newLeast finds it for each gated metric that any dose has resampled power of.
+// newLeast finds it for each gated metric that a dose with resampled power must move.
 func newLeast(doses []Dose, metrics []trial.Metric) []Least {
 	var all []Least
 	for _, m := range metrics {
@@ -122,7 +133,7 @@ func newLeast(doses []Dose, metrics []trial.Metric) []Least {
 			if row == nil || row.Alone == nil || row.Effect == nil {
 				continue
 			}
-			measured = true
+			measured = measured || d.expects(m.Name)
 			if row.Alone.Share >= enoughPower && (least.Effect == nil || row.Effect.Estimate < least.Effect.Estimate) {
 				least.Dose, least.Effect, least.Alone = d.Dose, row.Effect, row.Alone
 			}

@@ -23,8 +23,11 @@ const (
 	defaultPools     = 200
 	// adjacent blocks are drawn together: about two minutes, several times as long as a burst of steal lasts.
 	adjacent = 4
-	// innerShare of Resamples is drawn from each bootstrapped pool.
-	innerShare = 0.02
+	// innerShare of Resamples is drawn from each bootstrapped pool: the spread
+	// that so few gates add is small beside that between pools, and widens the interval.
+	innerShare = 0.01
+	// nullShare is that of A/A, where the rate is small and steps of 1 % would show.
+	nullShare = 0.05
 	// leastInner gates are drawn from each bootstrapped pool however small Resamples is.
 	leastInner = 50
 )
@@ -39,8 +42,14 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// inner is the number of gates drawn from each bootstrapped pool.
-func (o Options) inner() int { return max(leastInner, int(float64(o.Resamples)*innerShare)) }
+// inner is the number of gates drawn from each bootstrapped pool of a dose.
+func (o Options) inner(dose string) int {
+	share := innerShare
+	if dose == NoDose {
+		share = nullShare
+	}
+	return max(leastInner, int(float64(o.Resamples)*share))
+}
 
 // source is a stream of random numbers for one question, so that adding a question changes no other answer.
 func (o Options) source(question ...string) *rand.Rand {
@@ -120,6 +129,14 @@ func bootstrapPool(rng *rand.Rand, stretches [][]int) []int {
 	return pool
 }
 
+// fewestStretches is what a bootstrapped pool is put together from at least: fewer would give the same few pools again and again.
+const fewestStretches = 10
+
+// pieces are the stretches of the sample, as long as the first look if there are enough of them.
+func (g *gate) pieces() [][]int {
+	return g.sample.stretches(max(adjacent, min(g.looks[0], g.sample.size()/fewestStretches)))
+}
+
 // simulation is what resampling says about one dose of one workload.
 type simulation struct {
 	inner tally
@@ -127,15 +144,15 @@ type simulation struct {
 }
 
 // simulate draws gates from the pool, and from bootstrapped pools; nil when the pool is too small for that.
-func (g *gate) simulate(o Options, question ...string) *simulation {
+func (g *gate) simulate(o Options, dose, workload string) *simulation {
 	if !g.enough() || len(g.gated) == 0 {
 		return nil
 	}
-	rng := o.source(question...)
+	rng := o.source("gate", dose, workload)
 	s := &simulation{inner: g.draw(rng, g.whole(), o.Resamples)}
-	stretches := g.sample.stretches(g.looks[0])
+	stretches := g.pieces()
 	for range o.Pools {
-		s.outer = append(s.outer, g.draw(rng, bootstrapPool(rng, stretches), o.inner()))
+		s.outer = append(s.outer, g.draw(rng, bootstrapPool(rng, stretches), o.inner(dose)))
 	}
 	return s
 }

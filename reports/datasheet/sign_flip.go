@@ -62,14 +62,23 @@ func fewFlips(d []float64, sum float64) float64 {
 	return float64(hits) / (1 << largestFew) / 2
 }
 
-// subsetSums fills in the sums of all subsets of eight values, ascending.
+// subsetSums fills in the sums of all subsets of eight values, ascending: those
+// with a value are those without it, shifted, so merging keeps the order.
 func subsetSums(d []float64, sums *[1 << (largestFew / 2)]float64) {
+	var before [1 << (largestFew/2 - 1)]float64
 	size := 1
 	for _, v := range d {
-		for i := range size {
-			sums[size+i] = sums[i] + v
+		copy(before[:], sums[:size])
+		with, without := 0, 0
+		for i := range 2 * size {
+			if without == size || with < size && before[with]+v < before[without] {
+				sums[i] = before[with] + v
+				with++
+			} else {
+				sums[i] = before[without]
+				without++
+			}
 		}
 		size *= 2
 	}
-	slices.Sort(sums[:])
 }

@@ -13,8 +13,12 @@ RUNFLAGS  = --target $(TARGET) --profile $(PROFILE) $(if $(CLIENTS),--clients $(
 # The Go clients need Go alone; Java and Maven are asked for only when a client or target needs them.
 GO_ONLY   = $(if $(CLIENTS),$(if $(or $(findstring java,$(CLIENTS)),$(filter kafka,$(TARGET))),,1))
 
+BASE     ?= origin/main
+BUDGET   ?= 30m
+TRIALFLAGS = $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(BLOCKS),--blocks $(BLOCKS)) $(if $(CLIENT),--client $(CLIENT)) $(if $(OUT),--out $(OUT)) $(if $(JUNIT),--junit $(JUNIT))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-go build scenario versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger check-formats compat targets docs clean
+.PHONY: help setup setup-go build scenario compare gate prove-gate prove-tune tune-race versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger check-formats compat targets docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile
@@ -30,6 +34,18 @@ build: setup-go ## build bin/fluxmq, bin/fluxbench, bin/fluxload
 
 scenario: $(if $(or $(GO_ONLY),),setup-go,setup) build ## run a scenario: NAME=megabatch [TARGET=kafka|host:port] [TUNED=1] [CLIENTS=java,franz-go,sarama] [PROFILE=…] [ROUNDS=N] [SEED_EXACT=1]
 	@bin/fluxbench run $(NAME) $(RUNFLAGS)
+
+compare: setup-go build ## two commits side by side, every metric with its interval: BASE=main [HEAD=HEAD] [SCENARIO=standard,megabatch] [BLOCKS=24]
+	@bin/fluxbench compare --base $(BASE) $(if $(HEAD),--head $(HEAD)) $(TRIALFLAGS)
+
+gate: setup-go build ## a verdict on HEAD (default: the working tree) against BASE=origin/main; exit 0, 3, 4, 5 or 6 [SCENARIO=…] [QUICK=1]
+	@bin/fluxbench gate --base $(BASE) $(if $(HEAD),--head $(HEAD)) $(TRIALFLAGS) $(if $(filter 1,$(QUICK)),--quick)
+
+prove-gate: setup-go build ## the gate's own test, BUDGET=30m a call, adding to reports/proof; writes the datasheet
+	@bin/fluxbench prove-gate --budget $(BUDGET)
+
+tune-race: setup-go build ## what single knobs do on this host: KNOBS="GOGC=200 pgo native log.segment.bytes=67108864"
+	@bin/fluxbench tune --race $(KNOBS) $(if $(OUT),--out $(OUT))
 
 versus: setup build ## run a scenario on FluxMQ and on Apache Kafka, interleaved: NAME=…
 	@bin/fluxbench versus $(NAME) --profile $(PROFILE) $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(filter 1,$(TUNED)),--tuned)

@@ -106,7 +106,7 @@ func (a *app) gate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gate --base REV [--head REV]",
 		Short: "Judge a commit against another: pass, regression, inconclusive",
-		Long: "Runs both commits like compare, looks twice (after 12 and 24 blocks) with O'Brien–Fleming thresholds, and decides by the scenario's margins, with\n" +
+		Long: "Runs both commits like compare, looks twice (after 16 and 24 blocks) with O'Brien–Fleming thresholds, and decides by the scenario's margins, with\n" +
 			"Holm over all gated metrics and scenarios.\n" +
 			"Exit codes: 0 pass or improvement, 1 run error, 2 usage, 3 invalid environment, 4 regression, 5 inconclusive or no baseline, 6 records lost or duplicated.",
 		Args: cobra.NoArgs,
@@ -126,7 +126,7 @@ func (a *app) gate() *cobra.Command {
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().IntVar(&f.blocks, "blocks", 0, "blocks at the last look, the first is half way (default 24)")
+	cmd.Flags().IntVar(&f.blocks, "blocks", 0, "blocks at the last look, the first is at two thirds (default 24)")
 	cmd.Flags().BoolVar(&f.quick, "quick", false, "one look at 8 blocks with α 0.05: a few minutes, for large effects only")
 	cmd.Flags().IntVar(&f.profiles, "profile-blocks", 4, "on a regression: more blocks with CPU profiles of the broker, for the difference by function; 0: none")
 	return cmd
@@ -148,7 +148,7 @@ func gateRules(f trialFlags) (trial.Rules, error) {
 	case f.blocks != 0 && f.blocks < 2:
 		return rules, &usageError{fmt.Errorf("--blocks must be at least 2, got %d", f.blocks)}
 	case f.blocks != 0:
-		rules.Looks = []int{f.blocks / 2, f.blocks}
+		rules.Looks = []int{max(1, 2*f.blocks/3), f.blocks}
 	}
 	return rules, nil
 }

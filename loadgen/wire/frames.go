@@ -2,9 +2,12 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"runtime"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -61,6 +64,33 @@ type encoder struct {
 	acks    int16
 	nowNs   int64
 	records int // of the latest batch: where the next begins to search
+	body    []byte
+}
+
+// encodeAll makes the cycle of every connection: the first alone, because it
+// finds how many records fit, the others side by side.
+func (e *encoder) encodeAll(owned [][]int32, perPartition int) ([]*cycle, error) {
+	cycles := make([]*cycle, len(owned))
+	var err error
+	if cycles[0], err = e.encode(0, owned[0], perPartition); err != nil {
+		return nil, err
+	}
+	failures := make([]error, len(owned))
+	places := make(chan struct{}, runtime.NumCPU())
+	var all sync.WaitGroup
+	for i := 1; i < len(owned); i++ {
+		places <- struct{}{}
+		all.Go(func() { // ends with its cycle; awaited below
+			defer func() { <-places }()
+			own := *e
+			own.body = nil
+			if own.codec, failures[i] = loadgen.NewCodec(e.codec.Name); failures[i] == nil {
+				cycles[i], failures[i] = own.encode(uint32(i), owned[i], perPartition)
+			}
+		})
+	}
+	all.Wait()
+	return cycles, errors.Join(failures...)
 }
 
 // encode makes the cycle of one connection: perPartition batches for each of
@@ -113,7 +143,8 @@ func (e *encoder) encodeBatch(producer uint32, sequence uint64, rng *rand.Rand) 
 	var body, compressed []byte
 	var raw int
 	fits := func(n int) (bool, error) {
-		body, raw = e.appendRecords(nil, producer, sequence, n, rng)
+		body, raw = e.appendRecords(e.body[:0], producer, sequence, n, rng)
+		e.body = body
 		var err error
 		if compressed, err = e.codec.Encode(body); err != nil {
 			return false, fmt.Errorf("wire: %s: %w", e.codec.Name, err)

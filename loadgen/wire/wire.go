@@ -120,15 +120,16 @@ func (l *Load) connect(ctx context.Context, s settings) error {
 		job: job, pool: l.setup.Pool, codec: s.codec, version: l.version, batch: s.batchBytes,
 		acks: s.acks, nowNs: l.setup.Clock.Now(),
 	}
-	for i := range count {
-		var partitions []int32
-		for p := int32(i); p < job.Partitions; p += int32(count) {
-			partitions = append(partitions, p)
-		}
-		cycle, err := e.encode(uint32(i), partitions, perPartition)
-		if err != nil {
-			return err
-		}
+	owned := make([][]int32, count)
+	for p := range job.Partitions {
+		owned[int(p)%count] = append(owned[int(p)%count], p)
+	}
+	cycles, err := e.encodeAll(owned, perPartition)
+	if err != nil {
+		return err
+	}
+	for i, cycle := range cycles {
+		partitions := owned[i]
 		c := &connection{
 			number: i, cycle: cycle, acks: s.acks != 0, depth: s.depth, clock: l.setup.Clock, gate: l.setup.Gate,
 			pacer: loadgen.NewPacer(job.RatePerSecond/float64(e.records), i, count), latency: loadgen.NewRecorder(),

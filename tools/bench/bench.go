@@ -60,9 +60,12 @@ type Options struct {
 	OnBlock func(workload int, block trial.Block) error
 }
 
-// DefaultRules are the rules of a gate: two looks, one-sided α of 1 % over both.
+// DefaultRules are the rules of a gate: two looks, one-sided α of 1 % over
+// both. The first look is at 16 blocks because 2^-12 is above its threshold as
+// soon as Holm has two metrics. The canary may deviate by 15 %: on a quiet
+// shared machine it moves by ±6 % from run to run, by itself.
 func DefaultRules() trial.Rules {
-	return trial.Rules{Looks: []int{16, 24}, Alpha: 0.01, Confidence: 0.95, MaxStealShare: 0.05, MaxForeignShare: 0.03, MaxCanaryDeviate: 0.04, MaxExtraShare: 0.5}
+	return trial.Rules{Looks: []int{16, 24}, Alpha: 0.01, Confidence: 0.95, MaxStealShare: 0.05, MaxForeignShare: 0.03, MaxCanaryDeviate: 0.15, MaxExtraShare: 0.5}
 }
 
 // Bench is a measurement made ready: both brokers built, every workload's rate
@@ -289,7 +292,7 @@ func (b *Bench) job(w *workload, part, arm string, round int) scenarios.Job {
 	g := w.scenario.Gate
 	job := w.scenario.Job(scenarios.JobOptions{RunID: b.Trial.ID, Client: w.loader.Client, Round: max(round, 1)})
 	job.MeasureRecords, job.EndToEnd = 0, false
-	job.WarmUp = scenarios.WarmUp{MinSeconds: g.WarmUpSeconds, MaxSeconds: 4 * g.WarmUpSeconds, BucketMillis: 100, WindowBuckets: 3, Tolerance: 0.25}
+	job.WarmUp = scenarios.WarmUp{MinSeconds: g.WarmUpSeconds, MaxSeconds: 4 * g.WarmUpSeconds, BucketMillis: 50, WindowBuckets: 3, Tolerance: 0.25}
 	if part == trial.PartCost {
 		job.MeasureSeconds = g.CostSeconds
 		for i := range b.workloads {

@@ -35,13 +35,13 @@ func takeMark(b *broker, topic string, opening bool) mark {
 		m.cpuNs, _ = hoststats.ProcessCPUNs(pid) // a dead broker ends the run elsewhere
 		m.process, _ = hoststats.ReadProcess(pid)
 	}
+	if !opening { // at once: the client begins to read back, and that is not the window's
+		m.runtime = readRuntime(b.admin)
+	}
 	m.machine = hoststats.ReadMachine()
 	m.kernelNs = hoststats.KernelThreadNs()
 	m.ownNs, _ = hoststats.ProcessCPUNs(os.Getpid()) // our own clock is always there
 	m.logBytes = b.logBytes(topic)
-	if !opening {
-		m.runtime = readRuntime(b.admin)
-	}
 	return m
 }
 

@@ -78,7 +78,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Long: "fluxbench runs scenarios (fluxbench list) against FluxMQ, Apache Kafka or any broker.\n" +
-			"Exit codes: 0 pass, 1 run error, 2 usage or bad file, 3 preflight failed, 6 lost, duplicated, reordered or corrupt records, 130 interrupted.",
+			"Exit codes: 0 pass, 1 run error, 2 usage or bad file, 3 preflight failed, 4 regression, 5 inconclusive, no baseline or results that do not compare, 6 lost, duplicated, reordered or corrupt records, 130 interrupted.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

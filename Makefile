@@ -18,7 +18,7 @@ BUDGET   ?= 30m
 TRIALFLAGS = $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(BLOCKS),--blocks $(BLOCKS)) $(if $(CLIENT),--client $(CLIENT)) $(if $(OUT),--out $(OUT)) $(if $(JUNIT),--junit $(JUNIT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-go build scenario compare gate prove-gate prove-tune tune-race versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger check-formats compat targets docs clean
+.PHONY: help setup setup-go build scenario compare gate prove-gate prove-interrupt prove-tune tune-race versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger check-formats compat targets docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile
@@ -82,6 +82,9 @@ kill-loop: build ## kill -9 the broker N=20 times in the middle of produce; ever
 prove-ledger: build ## the ledger's own test: a broker that drops a batch in 10,000 and one that stores a batch twice must end with exit 6
 	@tools/checks/prove-ledger.sh
 
+prove-interrupt: setup-go build ## SIGINT at N=6 moments of a gate: no process, worktree or data may be left
+	@tools/checks/prove-interrupt.sh
+
 prove-tune: build ## tune's own test, as root: kill -9 tune --apply at KILLS=40 random moments; tune --undo must find every value
 	@tools/checks/prove-tune.sh
 
@@ -94,7 +97,7 @@ compat: setup build ## Apache Kafka's own tools on our files and on our broker
 targets: setup build ## first figures against Apache Kafka, side by side (about 40 minutes)
 	@bin/fluxbench targets
 
-docs: build ## write the generated pages (docs/settings.md)
+docs: build ## write the generated pages (docs/settings.md, docs/tuning.md)
 	@bin/fluxmq config keys > docs/settings.md
 	@bin/fluxbench tune --markdown > docs/tuning.md
 

@@ -20,6 +20,7 @@ type gate struct {
 	thresholds []float64     // p-value that a look asks for
 	ranks      map[int]ranks // by number of known blocks
 	known      []float64     // buffer
+	covariate  []float64     // buffer
 	p          []float64     // buffer
 }
 
@@ -158,12 +159,7 @@ func (g *gate) rowPasses(place int, at []int, shift float64) bool {
 
 // read returns the known differences of a metric in a buffer that holds until the next call.
 func (g *gate) read(metric int, at []int) []float64 {
-	g.known = g.known[:0]
-	for _, block := range at {
-		if d := g.sample.differences[metric][block]; !math.IsNaN(d) {
-			g.known = append(g.known, d)
-		}
-	}
+	g.known, g.covariate = g.sample.adjusted(g.known, g.covariate, metric, at)
 	return g.known
 }
 

@@ -13,8 +13,11 @@ import (
 type Null struct {
 	Metric trial.Metric `json:"metric"`
 	Blocks int          `json:"blocks" jsonschema:"kept A/A blocks that know the metric"`
-	// Sigma is the standard deviation of the block's log ratio: 0.01 is about 1 %.
-	Sigma float64 `json:"sigma"`
+	// Sigma is the standard deviation of the block's log ratio, 0.01 is about 1 %, adjusted for the metric's covariate as the
+	// gate does; SigmaRaw is without that. Slope is what is taken out for each unit of the covariate.
+	Sigma    float64 `json:"sigma"`
+	SigmaRaw float64 `json:"sigma_raw"`
+	Slope    float64 `json:"slope"`
 	// Autocorrelation of adjacent blocks' log ratios within a session (lag 1): what resampling keeps by drawing adjacent blocks.
 	Autocorrelation float64 `json:"autocorrelation"`
 	// Bias is the estimate over the whole A/A pool: its interval should hold 0.
@@ -50,8 +53,13 @@ const widthShare = 0.1
 func newNull(g *gate, metric int, o Options, workload string) Null {
 	m := g.sample.metrics[metric]
 	known := g.sample.known(metric)
+	raw := appendKnown(nil, g.sample.differences[metric])
+	slope := 0.0
+	if m.Covariate == trial.CovariateSteal {
+		_, slope = inference.Adjust(raw, appendKnown(nil, g.sample.steal))
+	}
 	n := Null{
-		Metric: m, Blocks: len(known), Sigma: deviation(known), Autocorrelation: g.sample.autocorrelation(metric),
+		Metric: m, Blocks: len(known), Sigma: deviation(known), SigmaRaw: deviation(raw), Slope: slope, Autocorrelation: g.sample.autocorrelation(metric),
 		Bias: newEffect(known, m.Worsening), Uniform: newUniformity(known, g.looks[0]),
 	}
 	if g.enough() {

@@ -3,6 +3,7 @@ package datasheet
 import (
 	"math"
 
+	"fluxmq/reports/inference"
 	"fluxmq/reports/trial"
 )
 
@@ -11,6 +12,8 @@ type sample struct {
 	metrics []trial.Metric
 	// differences holds for each metric the blocks' log ratios, positive is worse; NaN where a block does not know the metric.
 	differences [][]float64
+	// steal is the covariate of each block; NaN where it is not known.
+	steal []float64
 	// sessions numbers the session of each block; adjacent blocks of one number ran after one another.
 	sessions []int
 }
@@ -27,6 +30,11 @@ func newSample(metrics []trial.Metric, blocks []Block) *sample {
 			session, name = session+1, b.Session
 		}
 		s.sessions = append(s.sessions, session)
+		x, known := b.Block.StealDifference()
+		if !known {
+			x = math.NaN()
+		}
+		s.steal = append(s.steal, x)
 		for i, m := range metrics {
 			d, ok := m.Difference(b.Block)
 			if !ok {
@@ -41,8 +49,32 @@ func newSample(metrics []trial.Metric, blocks []Block) *sample {
 // size is the number of blocks.
 func (s *sample) size() int { return len(s.sessions) }
 
-// known returns the differences of a metric that are known, in order.
-func (s *sample) known(metric int) []float64 { return appendKnown(nil, s.differences[metric]) }
+// known returns the differences of a metric that are known, in order, adjusted
+// for the metric's covariate as reports/verdict does.
+func (s *sample) known(metric int) []float64 {
+	at := make([]int, s.size())
+	for i := range at {
+		at[i] = i
+	}
+	d, _ := s.adjusted(nil, nil, metric, at)
+	return d
+}
+
+// adjusted reads the known differences of a metric in the blocks at the given
+// places into the buffer d; x is a buffer for the covariate. It is inference.Adjust without allocation.
+func (s *sample) adjusted(d, x []float64, metric int, at []int) (out, covariate []float64) {
+	d, x = d[:0], x[:0]
+	for _, block := range at {
+		if v := s.differences[metric][block]; !math.IsNaN(v) {
+			d = append(d, v)
+			if s.metrics[metric].Covariate == trial.CovariateSteal && !math.IsNaN(s.steal[block]) {
+				x = append(x, s.steal[block])
+			}
+		}
+	}
+	inference.AdjustInPlace(d, x)
+	return d, x
+}
 
 func appendKnown(into, d []float64) []float64 {
 	for _, v := range d {

@@ -23,17 +23,22 @@ func Analyse(w trial.Workload, confidence float64, seed uint64) []Row {
 // and a metric that is left with none has no row. The rows are not judged:
 // Outcome is empty, and HolmWorse and HolmBetter are NaN, for both depend on
 // which other rows there are. confidence is that of Low and High, between 0 and
-// 1; seed matters above 40 blocks only, where sign patterns are drawn.
+// 1; A metric with a covariate is estimated and
+// tested by its adjusted differences (inference.Adjust), where every block knows
+// the covariate. seed matters above 40 blocks only, where sign patterns are drawn.
 func AnalyseBlocks(name string, metrics []trial.Metric, blocks []trial.Block, confidence float64, seed uint64) []Row {
 	var rows []Row
 	for _, m := range metrics {
-		var differences, opposite, base, head []float64
+		var differences, steal, opposite, base, head []float64
 		for _, b := range blocks {
 			d, known := m.Difference(b)
 			if !known {
 				continue
 			}
-			differences, opposite = append(differences, d), append(opposite, -d)
+			differences = append(differences, d)
+			if x, known := b.StealDifference(); known && m.Covariate == trial.CovariateSteal {
+				steal = append(steal, x)
+			}
 			for _, r := range b.Runs {
 				if r.Arm == trial.Base {
 					base = append(base, r.Values[m.Name])
@@ -45,6 +50,11 @@ func AnalyseBlocks(name string, metrics []trial.Metric, blocks []trial.Block, co
 		if len(differences) == 0 {
 			continue
 		}
+		raw := inference.HodgesLehmann(differences)
+		differences, slope := inference.Adjust(differences, steal)
+		for _, d := range differences {
+			opposite = append(opposite, -d)
+		}
 		estimate := inference.HodgesLehmann(differences)
 		low, high := inference.SignedRankInterval(differences, confidence)
 		row := Row{
@@ -55,6 +65,7 @@ func AnalyseBlocks(name string, metrics []trial.Metric, blocks []trial.Block, co
 			PWorse:    inference.SignFlip(differences, seed),
 			PBetter:   inference.SignFlip(opposite, seed),
 			HolmWorse: math.NaN(), HolmBetter: math.NaN(),
+			RawRatio: m.Ratio(raw), Slope: slope,
 		}
 		if m.HigherWins { // a large difference is a small ratio there
 			row.Low, row.High = row.High, row.Low

@@ -210,6 +210,7 @@ func ruleFacts(t *trial.Trial, v *Verdict) []reports.Row {
 		fact("a block is redrawn above steal", sharePercent(t.Rules.MaxStealShare)),
 		fact("… foreign CPU", sharePercent(t.Rules.MaxForeignShare)),
 		fact("… deviation of the canary", sharePercent(t.Rules.MaxCanaryDeviate)),
+		fact("adjusted for the difference in steal", "rates, CPU, latency, system calls"),
 		fact("redrawing ends at rejected/planned blocks", sharePercent(t.Rules.MaxExtraShare)),
 	}
 	if v.Look > 0 {

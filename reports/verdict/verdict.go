@@ -39,7 +39,10 @@ type Row struct {
 	PBetter    float64 `json:"p_better"`
 	HolmWorse  float64 `json:"holm_worse"`
 	HolmBetter float64 `json:"holm_better"`
-	Outcome    string  `json:"outcome" jsonschema:"of this row: pass, regression, improvement, inconclusive; empty for a metric that is not gated"`
+	// RawRatio is the ratio without the adjustment for the metric's covariate, Slope what was taken out for each unit of it; 0: nothing was.
+	RawRatio float64 `json:"raw_ratio"`
+	Slope    float64 `json:"slope"`
+	Outcome  string  `json:"outcome" jsonschema:"of this row: pass, regression, improvement, inconclusive; empty for a metric that is not gated"`
 }
 
 // Spread of single runs: a picture, no test.

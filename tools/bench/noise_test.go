@@ -25,8 +25,8 @@ func TestDisturbedBlocksAreNamedByTheirRule(t *testing.T) {
 		rule    string
 	}{
 		{"quiet", func(*trial.Noise) {}, steady, ""},
-		{"steal", func(n *trial.Noise) { n.StealShare = 0.251 }, steady, ruleSteal},
-		{"at the limit", func(n *trial.Noise) { n.StealShare, n.ForeignShare = 0.25, 0.03 }, steady, ""},
+		{"steal", func(n *trial.Noise) { n.StealShare = 0.401 }, steady, ruleSteal},
+		{"at the limit", func(n *trial.Noise) { n.StealShare, n.ForeignShare = 0.4, 0.03 }, steady, ""},
 		{"foreign", func(n *trial.Noise) { n.ForeignShare = 0.2 }, steady, ruleForeign},
 		{"slow canary", func(n *trial.Noise) { n.CanaryNs = 116 }, steady, ruleCanary},
 		{"fast canary", func(n *trial.Noise) { n.CanaryNs = 84 }, steady, ruleCanary},

@@ -3,6 +3,8 @@ package datasheet
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -213,5 +215,19 @@ func TestSamePoolSameDatasheet(t *testing.T) {
 		if err := os.WriteFile(file, []byte(page.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// The differences that a gate adjusts are those whose neighbours are compared: a lag-1 autocorrelation beyond 1 was one of two scales.
+func TestAutocorrelationIsOfTheAdjustedDifferences(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	s := &sample{metrics: []trial.Metric{{Name: "m", Covariate: trial.CovariateSteal}}, differences: make([][]float64, 1)}
+	for i := range 60 {
+		x := 0.2 * math.Sin(float64(i)/5) // steal that comes and goes
+		s.sessions, s.steal = append(s.sessions, 0), append(s.steal, x)
+		s.differences[0] = append(s.differences[0], -x+0.01*rng.NormFloat64())
+	}
+	if r := s.autocorrelation(0); math.Abs(r) > 0.4 {
+		t.Errorf("lag 1 of adjusted white noise is %.2f", r)
 	}
 }

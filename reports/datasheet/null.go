@@ -90,8 +90,13 @@ func deviation(d []float64) float64 {
 
 // autocorrelation of lag 1 over the pairs of adjacent blocks of one session; 0 without pairs or spread.
 func (s *sample) autocorrelation(metric int) float64 {
-	d := s.differences[metric]
 	known := s.known(metric)
+	d, next := slices.Clone(s.differences[metric]), 0
+	for i := range d { // the adjusted ones at their places
+		if !math.IsNaN(d[i]) {
+			d[i], next = known[next], next+1
+		}
+	}
 	var mean float64
 	for _, v := range known {
 		mean += v / float64(len(known))

@@ -52,7 +52,7 @@ func NewArm(ctx context.Context, o ArmOptions) (*Arm, error) {
 		if err := b.run(ctx); err != nil {
 			return nil, err
 		}
-		path, args = b.output, append(slices.Clone(b.env), b.argv...)
+		path, args = b.output, b.record(o.Source.Root)
 	}
 	settings := map[string]string{}
 	maps.Copy(settings, plan.Broker)
@@ -97,7 +97,7 @@ func NewLoader(ctx context.Context, c Checkout, client string, prefix []string) 
 	}
 	l.program.fluxload, l.program.jar = b.output, b.output
 	var err error
-	l.Binary, err = binaryRecord(role, b.output, b.argv)
+	l.Binary, err = binaryRecord(role, b.output, b.record(c.Root))
 	return l, err
 }
 

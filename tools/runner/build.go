@@ -40,6 +40,15 @@ func (b build) String() string {
 	return line
 }
 
+// record is the command line as results keep it: paths from the source tree, not from this machine's root.
+func (b build) record(root string) []string {
+	var args []string
+	for _, arg := range append(append([]string{}, b.env...), b.argv...) {
+		args = append(args, strings.ReplaceAll(arg, root, "."))
+	}
+	return args
+}
+
 // brokerBuild compiles the broker under a profile.
 func brokerBuild(c Checkout, profile *profiles.Profile, plan *profiles.Plan, tags string) build {
 	name := profile.Name

@@ -166,7 +166,7 @@ func (r *run) makeTargets(ctx context.Context) error {
 			var args []string
 			for _, b := range r.plan.builds {
 				if b.role == "broker" {
-					args = append(slices.Clone(b.env), b.argv...)
+					args = b.record(o.Checkout.Root)
 				}
 			}
 			binary, err := binaryRecord("broker", r.plan.broker, args)

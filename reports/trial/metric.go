@@ -53,8 +53,8 @@ const (
 )
 
 // Metrics returns the table of all metrics with their default margins, in the
-// order in which they are shown. A margin is what 24 blocks can exclude on two
-// shared cores (reports/proof has the widths); counters have a floor because a
+// order in which they are shown. A margin is meant to be what 24 blocks can exclude
+// on two shared cores (reports/proof has the spreads); counters have a floor because a
 // broker that allocates nothing a message would otherwise be judged on noise.
 func Metrics() []Metric {
 	return []Metric{

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,8 +63,8 @@ type Options struct {
 
 // DefaultRules are the rules of a gate: two looks, one-sided α of 1 % over
 // both. The first look is at 16 blocks because 2^-12 is above its threshold as
-// soon as Holm has two metrics. The canary may deviate by 15 %: on a quiet
-// shared machine it moves by ±6 % from run to run, by itself. Steal may be two
+// soon as Holm has two metrics. The canary may deviate by 15 %, well
+// above its own spread between runs (canary_ns in reports/proof). Steal may be two
 // fifths of what a run wanted, because what it does to a metric is adjusted for
 // (trial.CovariateSteal) rather than waited out.
 func DefaultRules() trial.Rules {
@@ -173,15 +174,15 @@ func (b *Bench) addWorkload(ctx context.Context, w WorkloadOptions, pgo string) 
 		if i == 1 {
 			name, record = trial.Head, &b.Trial.Head
 		}
-		b.options.Progress.Now("build     %s", orElse(side.Label, "broker "+name))
+		b.options.Progress.Now("build     %s", cmp.Or(side.Label, "broker "+name))
 		arm, err := runner.NewArm(ctx, runner.ArmOptions{Source: b.sources[i].checkout, Profile: side.Profile, PGOFile: pgo, Tags: side.Tags, Scenario: s, Overrides: side.Overrides, Env: side.Env})
 		if err != nil {
-			return fmt.Errorf("side %s (%s): %w", map[string]string{trial.Base: "base", trial.Head: "head"}[name], orElse(side.Label, orElse(side.Revision, "working tree")), err)
+			return fmt.Errorf("side %s (%s): %w", map[string]string{trial.Base: "base", trial.Head: "head"}[name], cmp.Or(side.Label, cmp.Or(side.Revision, "working tree")), err)
 		}
 		made.arms[name] = arm
 		made.producer[name] = side.Client
 		c := b.sources[i].checkout
-		*record = trial.Side{Label: orElse(side.Label, orElse(side.Revision, "working tree")), Revision: side.Revision, Commit: c.Commit, Dirty: c.Dirty, Profile: arm.Profile, Broker: arm.Broker,
+		*record = trial.Side{Label: cmp.Or(side.Label, cmp.Or(side.Revision, "working tree")), Revision: side.Revision, Commit: c.Commit, Dirty: c.Dirty, Profile: arm.Profile, Broker: arm.Broker,
 			Overrides: side.Overrides, Env: side.Env, Client: side.Client}
 	}
 	var err error
@@ -311,10 +312,3 @@ func (b *Bench) job(w *workload, part, arm string, round int) scenarios.Job {
 
 // ErrInterrupted is returned by a measurement that was cancelled; what had been measured is kept.
 var ErrInterrupted = errors.New("interrupted; everything that was started is stopped")
-
-func orElse(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}

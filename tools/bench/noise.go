@@ -19,8 +19,8 @@ var canarySink uint32
 
 // canary is the CPU time of a fixed loop of integer work on one thread, in
 // nanoseconds. It moves when the machine itself does: clock frequency, a
-// neighbour on the same core, another host. Copies of memory were tried in it
-// and left out: between quiet runs they alone varied by 30 %.
+// neighbour on the same core, another host. It copies
+// no memory: what caches and neighbours do to that hides the rest.
 func canary() float64 {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

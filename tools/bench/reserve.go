@@ -10,7 +10,7 @@ import (
 )
 
 // reserve is page cache that a run may use up. A guest whose kernel reports
-// free pages to its host pays two to ten times as much for the first touch of
+// free pages to its host pays several times as much for the first touch of
 // a page that was given back as for one that was freed a moment ago, and which
 // of the two a broker meets is chance. The reserve is a file that is written
 // before the run and cut back during it, a little faster than the broker

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -251,7 +252,7 @@ func (a *app) storeTrial(o bench.Options, f trialFlags, t *trial.Trial, v *verdi
 	if err := t.Write(filepath.Join(o.Dir, "trial.json")); err != nil {
 		return err
 	}
-	sheet := datasheetText(o.Checkout, t)
+	sheet, _ := datasheetOf(o.Checkout, t) // what is wrong with it is shown on the terminal
 	files := map[string]func(io.Writer) error{
 		"verdict.json": func(w io.Writer) error {
 			encoder := json.NewEncoder(w)
@@ -278,13 +279,20 @@ func (a *app) storeTrial(o bench.Options, f trialFlags, t *trial.Trial, v *verdi
 	return errors.Join(errs...)
 }
 
-// datasheetText is what this class of machine's proof says; "" when there is none.
-func datasheetText(c runner.Checkout, t *trial.Trial) string {
+// datasheetOf is what this class of machine's proof says, long and in a line;
+// "" when there is none. A trial with other looks is told that it is another gate's.
+func datasheetOf(c runner.Checkout, t *trial.Trial) (summary, line string) {
 	sheet, err := datasheet.Find(proofRoot(c), t.Host)
-	if err != nil || sheet == nil {
-		return ""
+	switch {
+	case err != nil:
+		return "", err.Error()
+	case sheet == nil:
+		return "", "none for this class of machine: how often this gate is wrong here is not known (make prove-gate)"
+	case !slices.Equal(sheet.Rules.Looks, t.Rules.Looks) || sheet.Rules.Alpha != t.Rules.Alpha:
+		other := fmt.Sprintf("(of the gate with looks at %v blocks and α %g; this trial has %v and %g) ", sheet.Rules.Looks, sheet.Rules.Alpha, t.Rules.Looks, t.Rules.Alpha)
+		return other + "\n\n" + sheet.Summary(), other + sheet.Line()
 	}
-	return sheet.Summary()
+	return sheet.Summary(), sheet.Line()
 }
 
 func writeText(w io.Writer, text string) error {
@@ -321,16 +329,8 @@ func (a *app) showVerdict(f trialFlags, o bench.Options, t *trial.Trial, v *verd
 	if err := writeText(a.stdout, difference); err != nil {
 		return err
 	}
-	sheet, err := datasheet.Find(proofRoot(o.Checkout), t.Host)
-	switch {
-	case err != nil:
-		fmt.Fprintf(a.stdout, "\ndatasheet: %v\n", err)
-	case sheet == nil:
-		fmt.Fprintln(a.stdout, "\ndatasheet: none for this class of machine: how often this gate is wrong here is not known (make prove-gate)")
-	default:
-		fmt.Fprintf(a.stdout, "\ndatasheet: %s\n", sheet.Line())
-	}
-	_, err = fmt.Fprintf(a.stdout, "trial: %s\nreport: %s\n", shortPath(filepath.Join(o.Dir, "trial.json")), shortPath(filepath.Join(o.Dir, "report.html")))
+	_, line := datasheetOf(o.Checkout, t)
+	_, err := fmt.Fprintf(a.stdout, "\ndatasheet: %s\ntrial: %s\nreport: %s\n", line, shortPath(filepath.Join(o.Dir, "trial.json")), shortPath(filepath.Join(o.Dir, "report.html")))
 	return err
 }
 

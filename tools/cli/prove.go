@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,7 @@ func (a *app) proveGate() *cobra.Command {
 				return &usageError{errors.New("--budget must be above 0")}
 			}
 			for _, name := range only {
-				if !knownDose(name) {
+				if !slices.Contains(doseNames(), name) {
 					return &usageError{fmt.Errorf("unknown dose %q; known: %v", name, doseNames())}
 				}
 			}
@@ -59,7 +60,7 @@ func (a *app) proveGate() *cobra.Command {
 			if pool != nil && !errors.Is(err, context.Canceled) {
 				err = errors.Join(err, a.writeDatasheet(pool))
 			}
-			return asUsageIfFile(err)
+			return err
 		},
 	}
 	flags := cmd.Flags()
@@ -78,23 +79,6 @@ func doseNames() []string {
 		names = append(names, d.Name)
 	}
 	return names
-}
-
-func knownDose(name string) bool {
-	for _, known := range doseNames() {
-		if known == name {
-			return true
-		}
-	}
-	return false
-}
-
-// asUsageIfFile keeps an unknown scenario a matter of usage.
-func asUsageIfFile(err error) error {
-	if err == nil || exitCode(err) != runner.ExitUsage {
-		return err
-	}
-	return &runner.ExitError{Code: runner.ExitUsage, Err: err}
 }
 
 func (a *app) writeDatasheet(pool *datasheet.Pool) error {

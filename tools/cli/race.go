@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,7 +140,7 @@ func (a *app) writeRace(w io.Writer, f raceFlags, results []raced, markdown bool
 		return nil
 	}
 	t := results[0].trial
-	title := fmt.Sprintf("Knobs raced on %s/%s: %d blocks each, %d × %s, kernel %s, commit %s", f.scenario, orWord(f.client, "wire"), f.blocks, t.Host.CPUs, t.Host.CPUModel, t.Host.Kernel, reports.ShortCommit(t.Base.Commit))
+	title := fmt.Sprintf("Knobs raced on %s/%s: %d blocks each, %d × %s, kernel %s, commit %s", f.scenario, cmp.Or(f.client, "the gate's client"), f.blocks, t.Host.CPUs, t.Host.CPUModel, t.Host.Kernel, reports.ShortCommit(t.Base.Commit))
 	if t.Base.Dirty {
 		title += " (dirty)"
 	}
@@ -216,11 +217,4 @@ func effect(r raced) string {
 		parts = append(parts, "few blocks: "+firstLine(r.err.Error()))
 	}
 	return strings.Join(parts, "; ")
-}
-
-func orWord(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }

@@ -57,7 +57,7 @@ func loadTrial(ctx context.Context, path string) (*stored, error) {
 	}
 	judged := &formats.Judged{Trial: t, Verdict: verdict.Judge(t), Folder: filepath.Dir(path)}
 	if checkout, err := runner.FindCheckout(ctx, "."); err == nil { // outside a checkout there is no datasheet to find
-		judged.Datasheet = datasheetText(checkout, t)
+		judged.Datasheet, _ = datasheetOf(checkout, t)
 	}
 	return &stored{judged: judged}, nil
 }

@@ -85,12 +85,11 @@ type Bench struct {
 
 // workload is one scenario with its arms.
 type workload struct {
-	scenario       *scenarios.Scenario
-	loader         *runner.Loader
-	arms           map[string]*runner.Arm
-	producer       map[string]map[string]string // of each side, over the scenario's
-	saturation     float64                      // records a second, by the pilot
-	bytesPerRecord float64                      // in the log
+	scenario   *scenarios.Scenario
+	loader     *runner.Loader
+	arms       map[string]*runner.Arm
+	producer   map[string]map[string]string // of each side, over the scenario's
+	saturation float64                      // records a second, by the pilot
 }
 
 // Prepare builds both sides, checks the machine and runs each workload's pilot.
@@ -250,7 +249,7 @@ func (b *Bench) check(ctx context.Context) error {
 const pilotSeconds = 2
 
 // pilot runs the base once as fast as it goes: half of that is the rate of
-// part cost, and its bytes in the log say how large reserves must be.
+// part cost where the scenario sets none.
 func (b *Bench) pilot(ctx context.Context, i int) error {
 	w, record := b.workloads[i], &b.Trial.Workloads[i]
 	b.options.Progress.Now("pilot     %s", record.Name())
@@ -269,7 +268,6 @@ func (b *Bench) pilot(ctx context.Context, i int) error {
 		return fmt.Errorf("pilot of %s on base delivered nothing", record.Name())
 	}
 	w.saturation = run.Result.DeliveredRate
-	w.bytesPerRecord = float64(run.Broker.LogBytesTotal) / float64(run.Result.Records+run.Result.WarmUpRecords)
 	record.PilotPerSecond = w.saturation
 	if record.RatePerSecond == 0 {
 		record.RatePerSecond = float64(w.scenario.Gate.Rate)
@@ -295,7 +293,7 @@ func (b *Bench) job(w *workload, part, arm string, round int) scenarios.Job {
 	g := w.scenario.Gate
 	job := w.scenario.Job(scenarios.JobOptions{RunID: b.Trial.ID, Client: w.loader.Client, Round: max(round, 1)})
 	job.MeasureRecords, job.EndToEnd = 0, false
-	job.WarmUp = scenarios.WarmUp{MinSeconds: g.WarmUpSeconds, MaxSeconds: 4 * g.WarmUpSeconds, BucketMillis: 50, WindowBuckets: 3, Tolerance: 0.25}
+	job.WarmUp = scenarios.WarmUp{MinSeconds: g.WarmUpSeconds, MaxSeconds: 2 * g.WarmUpSeconds, BucketMillis: 50, WindowBuckets: 3, Tolerance: 0.25}
 	if part == trial.PartCost {
 		job.MeasureSeconds = g.CostSeconds
 		for i := range b.workloads {

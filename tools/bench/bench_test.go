@@ -1,12 +1,9 @@
 package bench
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"fluxmq/reports/trial"
 	"fluxmq/scenarios"
@@ -56,33 +53,5 @@ func TestTwoDigits(t *testing.T) {
 		if got := twoDigits(v); got < want*0.999999 || got > want*1.000001 {
 			t.Errorf("%v became %v, want %v", v, got, want)
 		}
-	}
-}
-
-func TestReserveIsCutBackAndRemoved(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "reserve")
-	r, err := newReserve(path, 20<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	size := func() int64 {
-		info, err := os.Stat(path)
-		if err != nil {
-			return -1
-		}
-		return info.Size()
-	}
-	if size() < 20<<20 || r.nsPerKiB <= 0 {
-		t.Errorf("%d bytes at %.0f ns a KiB", size(), r.nsPerKiB)
-	}
-	r.release(200 << 20)
-	for deadline := time.Now().Add(5 * time.Second); size() > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d bytes left after 5 s at 200 MiB/s", size())
-		}
-	}
-	r.close()
-	if size() != -1 {
-		t.Error("the file is still there")
 	}
 }

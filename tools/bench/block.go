@@ -11,6 +11,7 @@ import (
 	"fluxmq/reports"
 	"fluxmq/reports/trial"
 	"fluxmq/scenarios"
+	"fluxmq/tools/doctor"
 	"fluxmq/tools/runner"
 	"fluxmq/tools/runner/hoststats"
 )
@@ -71,11 +72,14 @@ func (b *Bench) run(ctx context.Context, i, block, position int, arm string) (tr
 	run := trial.Run{Arm: arm, Position: position, StartUnixNs: time.Now().UnixNano(), Values: map[string]float64{}}
 	reported := hoststats.ReportedKiB()
 	run.Noise = trial.Noise{CanaryNs: canary(), StealShare: -1, ForeignShare: -1, ReportedKiB: -1}
-	var parts []*reports.ArmRun
 	var failed error
+	if run.Noise.FirstTouchNsPerKiB, failed = doctor.FirstTouch(b.work); failed != nil {
+		run.Failure, run.Exit = failed.Error(), runner.ExitCode(failed)
+		return run, failed
+	}
+	var parts []*reports.ArmRun
 	for _, part := range b.parts(i) {
-		result, touch, err := b.part(ctx, i, part, arm, block, &run)
-		run.Noise.FirstTouchNsPerKiB = max(run.Noise.FirstTouchNsPerKiB, touch)
+		result, err := b.part(ctx, i, part, arm, block, &run)
 		if result != nil {
 			parts = append(parts, result)
 		}
@@ -102,30 +106,16 @@ func (b *Bench) parts(i int) []string {
 	return []string{trial.PartCost, trial.PartSaturation}
 }
 
-// reserveHeadroom is how much faster the page reserve is cut back than the broker is expected to write.
-const reserveHeadroom = 1.25
-
-// part runs one part and reads its metrics. touch is the first-touch cost that its page reserve met.
-func (b *Bench) part(ctx context.Context, i int, part, arm string, block int, run *trial.Run) (result *reports.ArmRun, touch float64, err error) {
+// part runs one part and reads its metrics.
+func (b *Bench) part(ctx context.Context, i int, part, arm string, block int, run *trial.Run) (*reports.ArmRun, error) {
 	w := b.workloads[i]
 	dir := filepath.Join(b.work, fmt.Sprintf("%s-%d-%d-%s", w.scenario.Name, block, run.Position, part))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	job := b.job(w, part, arm, block)
-	rate := job.RatePerSecond
-	if part == trial.PartSaturation {
-		rate = w.saturation
-	}
-	bytesPerSecond := reserveHeadroom * rate * w.bytesPerRecord
-	pages, err := newReserve(filepath.Join(b.work, "reserve"), int64(bytesPerSecond*(job.WarmUp.MinSeconds+job.MeasureSeconds+0.2)))
-	if err != nil {
-		return nil, 0, err
-	}
-	defer pages.close()
-	pages.release(bytesPerSecond)
-	result, err = w.arms[arm].Run(ctx, w.loader, armRun(job, dir, nil))
+	result, err := w.arms[arm].Run(ctx, w.loader, armRun(job, dir, nil))
 	addLedger(run, result)
 	if err == nil {
 		err = b.read(part, result, run.Values)
@@ -133,7 +123,7 @@ func (b *Bench) part(ctx context.Context, i int, part, arm string, block int, ru
 	if err == nil && part == trial.PartCost {
 		err = b.keepLog(i, block, run, result)
 	}
-	return result, pages.nsPerKiB, err
+	return result, err
 }
 
 // armRun words one arm-run for the runner.

@@ -31,7 +31,7 @@ func Doses() []Dose {
 		{Name: "duplicate-batch", Fault: "duplicate-batch:10000", Breaks: true, Gates: 2, Workloads: standardOnly},
 		{Name: "alloc-1", Fault: "alloc:1", Gates: 1, Workloads: standardOnly},
 		{Name: "syscall-1", Fault: "syscall:1", Gates: 1, Workloads: standardOnly},
-		{Name: "mutex", Fault: "mutex:1", Gates: 1, Workloads: standardOnly},
+		{Name: "mutex", Fault: "mutex", Gates: 1, Workloads: standardOnly},
 		{Name: "stall", Fault: "stall:20ms:1%", Gates: 1, Workloads: standardOnly},
 		{Name: "fsync-1", Fault: "fsync:1", Gates: 1, Workloads: standardOnly},
 		{Name: "leak-16", Fault: "leak:16", Gates: 1, Workloads: standardOnly},

@@ -36,9 +36,9 @@ func Doses() []Dose {
 		{Name: "fsync-1", Fault: "fsync:1", Gates: 1, Workloads: standardOnly},
 		{Name: "leak-16", Fault: "leak:16", Gates: 1, Workloads: standardOnly},
 		{Name: "response-2", Fault: "response:2%", Gates: 1, Workloads: standardOnly},
-		{Name: "cpu-2", Fault: "cpu:2", Gates: 1, Blocks: 48},
+		{Name: "cpu-2", Fault: "cpu:2", Gates: 2, Blocks: 48},
 		{Name: "cpu-10", Fault: "cpu:10", Gates: 1, Blocks: 24},
-		{Name: "cpu-1", Fault: "cpu:1", Gates: 1, Blocks: 48},
+		{Name: "cpu-1", Fault: "cpu:1", Gates: 1, Blocks: 24},
 	}
 }
 

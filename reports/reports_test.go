@@ -3,7 +3,6 @@ package reports
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -16,9 +15,9 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/perf/benchfmt"
-)
 
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew; read the diff")
+	"fluxmq/reports/golden"
+)
 
 const second = int64(time.Second)
 
@@ -108,24 +107,6 @@ func writeLatencyLog(t *testing.T, dir string, run *ArmRun) {
 	}
 }
 
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *rewrite {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got); -rewrite if the change is meant:\n%s", name, diff)
-	}
-}
-
 func views(t *testing.T, r *Result, dir, name string) {
 	t.Helper()
 	summary, err := Summarize(r, dir)
@@ -138,7 +119,7 @@ func views(t *testing.T, r *Result, dir, name string) {
 		if err := write(&out); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name+suffix, out.Bytes())
+		golden.Check(t, name+suffix, out.Bytes())
 	}
 }
 
@@ -332,7 +313,7 @@ func TestPublishedSchemaIsCurrentAndHoldsASample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *rewrite {
+	if golden.Rewriting() {
 		if err := os.WriteFile(filepath.Join("schema", "result.schema.json"), now, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -446,7 +427,7 @@ func TestCompareTakesRatiosRoundByRound(t *testing.T) {
 	if err := c.WriteMarkdown(&out); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "versus.md", out.Bytes())
+	golden.Check(t, "versus.md", out.Bytes())
 	loseRecords(b)
 	if sb, err = Summarize(b, ""); err != nil {
 		t.Fatal(err)

@@ -71,7 +71,7 @@ func All() []Format {
 			return verdict.WriteMarkdown(w, j.Trial, j.Verdict, j.Datasheet)
 		}), Result: func(s Stored) ([]File, error) { return []File{{"report.md", s.Summary.WriteMarkdown}}, nil }},
 		{Name: "html", Reader: "browsers", Trial: one("verdict.html", func(w io.Writer, j Judged) error {
-			return verdict.WriteHTML(w, j.Trial, j.Verdict, j.Datasheet)
+			return verdict.WriteHTML(w, j.Trial, j.Verdict, j.Datasheet, "")
 		}), Result: func(s Stored) ([]File, error) { return []File{{"report.html", s.Summary.WriteHTML}}, nil }},
 	}
 }

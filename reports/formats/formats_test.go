@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -23,30 +22,11 @@ import (
 	"golang.org/x/perf/benchunit"
 
 	"fluxmq/reports"
+	"fluxmq/reports/golden"
 	"fluxmq/reports/specimen"
 	"fluxmq/reports/trial"
 	"fluxmq/reports/verdict"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew; read the diff")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *rewrite {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got); -rewrite if the change is meant:\n%s", name, diff)
-	}
-}
 
 // slower is a trial of three blocks a workload, the middle one rejected, whose head costs more and delivers more.
 func slower() Judged {
@@ -89,7 +69,7 @@ func TestGoldenFilesOfEveryFormat(t *testing.T) {
 			if strings.Contains(file.Name, "franz-go") { // the same again
 				continue
 			}
-			golden(t, file.Name, text(t, file.Write))
+			golden.Check(t, file.Name, text(t, file.Write))
 			written++
 		}
 	}

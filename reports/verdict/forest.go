@@ -88,7 +88,9 @@ func forestView(r Row, x reports.Scale, top float64) forestRowView {
 		if r.Metric.HigherWins {
 			from, to = x.From, margin
 		}
-		view.Margin, view.BadX, view.BadWidth = reports.Pixels(margin), reports.Pixels(from), reports.Pixels(math.Max(0, to-from))
+		if margin >= x.From && margin <= x.To { // else all that is drawn is inside it
+			view.Margin, view.BadX, view.BadWidth = reports.Pixels(margin), reports.Pixels(from), reports.Pixels(to-from)
+		}
 	}
 	if !view.Known {
 		view.Figures = "–"

@@ -22,7 +22,7 @@ type pageData struct {
 	Noise                                              []reports.Chart
 	Rules, Rejected, Facts                             []reports.Row
 	Preflight                                          []reports.Check
-	Steal, Command, Origin, Datasheet                  string
+	Steal, Command, Origin, Datasheet, Difference      string
 }
 
 // workloadView is one workload on the page.
@@ -40,13 +40,14 @@ type rowView struct {
 	Class string
 }
 
-// WriteHTML writes the verdict as one file: no script, no request, both colour schemes. The datasheet is shown as its text.
-func WriteHTML(w io.Writer, t *trial.Trial, v *Verdict, datasheetMarkdown string) error {
+// WriteHTML writes the verdict as one file: no script, no request, both colour
+// schemes. The datasheet and the difference of CPU profiles ("": none was taken) are shown as their text.
+func WriteHTML(w io.Writer, t *trial.Trial, v *Verdict, datasheetMarkdown, differenceMarkdown string) error {
 	lines := headings(t)
 	data := pageData{
 		Title: lines[0], Headings: lines[1:], Outcome: strings.ToUpper(v.Outcome), Class: outcomeClass(v.Outcome), Reason: v.Reason, Unfiltered: unfilteredLine(v), Failure: t.Failure,
 		Noise: noisePlots(t), Rules: ruleFacts(t, v), Rejected: rejectedReasons(v), Facts: facts(t), Preflight: t.Preflight,
-		Steal: stealDistribution(t), Command: commandLine(t), Origin: originLine(t), Datasheet: strings.TrimSpace(datasheetMarkdown),
+		Steal: stealDistribution(t), Command: commandLine(t), Origin: originLine(t), Datasheet: strings.TrimSpace(datasheetMarkdown), Difference: strings.TrimSpace(differenceMarkdown),
 	}
 	if data.Datasheet == "" {
 		data.Datasheet = noDatasheet

@@ -2,40 +2,16 @@ package verdict_test
 
 import (
 	"bytes"
-	"flag"
 	"io"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"fluxmq/reports/golden"
 	"fluxmq/reports/specimen"
 	"fluxmq/reports/trial"
 	"fluxmq/reports/verdict"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew; read the diff")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *rewrite {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got); -rewrite if the change is meant:\n%s", name, diff)
-	}
-}
 
 // slowHead is a trial whose head costs 6 % more CPU; over all blocks it would not have been seen.
 func slowHead() (*trial.Trial, *verdict.Verdict) {
@@ -55,7 +31,7 @@ func TestViewsOfARegression(t *testing.T) {
 		if err := write(&out); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name, out.Bytes())
+		golden.Check(t, name, out.Bytes())
 	}
 }
 
@@ -68,8 +44,8 @@ func TestViewsOfATrialThatLostRecordsAndHasNoRow(t *testing.T) {
 	if err := verdict.WriteTerminal(&text, tr, v); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "correctness.txt", text.Bytes())
-	if err := verdict.WriteHTML(&page, tr, v, ""); err != nil {
+	golden.Check(t, "correctness.txt", text.Bytes())
+	if err := verdict.WriteHTML(&page, tr, v, "", ""); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(page.String(), "CORRECTNESS FAILED") {
@@ -86,7 +62,7 @@ func TestAnEmptyTrialHasViews(t *testing.T) {
 	for _, write := range []func(io.Writer) error{
 		func(w io.Writer) error { return verdict.WriteTerminal(w, tr, v) },
 		func(w io.Writer) error { return verdict.WriteMarkdown(w, tr, v, "") },
-		func(w io.Writer) error { return verdict.WriteHTML(w, tr, v, "") },
+		func(w io.Writer) error { return verdict.WriteHTML(w, tr, v, "", "") },
 	} {
 		var out bytes.Buffer
 		if err := write(&out); err != nil || !strings.Contains(out.String(), "INVALID ENVIRONMENT") || strings.Contains(out.String(), "NaN") {
@@ -130,7 +106,7 @@ func TestPageLoadsNothingEscapesAndShowsEveryGatedMetric(t *testing.T) {
 	v.Reason = `<script src="https://example.com/x.js"></script>`
 	tr.Workloads[0].Blocks[2].Rejected = `<img src=//example.com/y>`
 	var page bytes.Buffer
-	if err := verdict.WriteHTML(&page, tr, v, "| a | b |"); err != nil {
+	if err := verdict.WriteHTML(&page, tr, v, "| a | b |", "| function | <own> |"); err != nil {
 		t.Fatal(err)
 	}
 	text := strings.Replace(page.String(), `href="data:,"`, "", 1)

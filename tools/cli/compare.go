@@ -179,7 +179,10 @@ func (a *app) measure(ctx context.Context, f trialFlags, kind string, rules tria
 		return nil, err
 	}
 	v, err := b.Measure(ctx)
-	if v == nil {
+	if v == nil { // interrupted: what was measured is kept, without a verdict
+		if storeErr := b.Trial.Write(filepath.Join(o.Dir, "trial.json")); err == nil {
+			err = storeErr
+		}
 		return nil, err
 	}
 	difference, profileErr := a.profileBlocks(ctx, f, b, kind, v)
@@ -263,7 +266,7 @@ func (a *app) storeTrial(o bench.Options, f trialFlags, t *trial.Trial, v *verdi
 			err := verdict.WriteMarkdown(w, t, v, sheet)
 			return errors.Join(err, writeText(w, difference))
 		},
-		"report.html": func(w io.Writer) error { return verdict.WriteHTML(w, t, v, sheet) },
+		"report.html": func(w io.Writer) error { return verdict.WriteHTML(w, t, v, sheet, difference) },
 		"junit.xml":   func(w io.Writer) error { return formats.WriteJUnit(w, t, v) },
 	}
 	var errs []error

@@ -147,7 +147,7 @@ func (r *run) check(ctx context.Context) error {
 		return &ExitError{ExitPreflight, errors.New(strings.Join(lines, "\n"))}
 	}
 	for _, c := range checks {
-		if !c.Passed {
+		if !c.Passed && c.Severity != doctor.Info {
 			o.Progress.Line("preflight %s: %s: required %s, is %s", c.Severity, c.Condition, c.Required, c.Current)
 		}
 	}

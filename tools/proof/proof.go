@@ -229,11 +229,11 @@ func (s *session) blocks(ctx context.Context, b *bench.Bench, w work) error {
 func (s *session) gateNumber() int {
 	most := 0
 	for _, d := range s.pool.Doses() {
-		for _, name := range s.names {
-			for _, b := range s.pool.Blocks(d, name) {
+		for _, w := range s.pool.Header.Workloads { // also those that this session leaves alone
+			for _, b := range s.pool.Blocks(d, w.Name()) {
 				most = max(most, b.Gate)
 			}
-			for _, g := range s.pool.Gates(d, name) {
+			for _, g := range s.pool.Gates(d, w.Name()) {
 				most = max(most, g.Number)
 			}
 		}

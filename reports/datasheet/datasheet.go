@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"fluxmq/reports"
 	"fluxmq/reports/trial"
@@ -72,15 +73,22 @@ func Analyse(pool *Pool, o Options) (*Datasheet, error) {
 		Schema: Schema, Class: h.Class, Machine: machineName(h.Host), Host: h.Host, Commit: h.Commit, Dirty: h.Dirty,
 		Broker: h.Broker, Rules: h.Rules, Options: o, Broken: newBroken(pool.faults), Pace: newPace(pool.blocks, pool.gates),
 	}
+	sheets := make([]Sheet, len(h.Workloads))
+	var all sync.WaitGroup
+	for i, w := range h.Workloads {
+		// Only reads the pool; every question has its own source of random numbers. Awaited below.
+		all.Go(func() { sheets[i] = newSheet(pool, w, o) })
+	}
+	all.Wait()
 	alarms, judged := 0, 0
-	for _, w := range h.Workloads {
+	for i, w := range h.Workloads {
 		for _, dose := range pool.Doses() {
 			blocks, gates := pool.Blocks(dose, w.Name()), pool.Gates(dose, w.Name())
 			if len(blocks)+len(gates) > 0 {
 				sheet.Sizes = append(sheet.Sizes, newSize(dose, w.Name(), blocks, gates))
 			}
 		}
-		one := newSheet(pool, w, o)
+		one := sheets[i]
 		sheet.Workloads = append(sheet.Workloads, one)
 		for _, d := range one.Doses {
 			sheet.Caught = append(sheet.Caught, newCaught(d, pool.Gates(d.Dose, w.Name()), w.Name()))

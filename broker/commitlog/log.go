@@ -102,9 +102,8 @@ type Log struct {
 	// producers is the writer's; see mu for what others see of it.
 	producers producerState
 
-	// syncMu makes Sync and Seal one at a time. Taken before mu. It guards syncing.
-	syncMu  sync.Mutex
-	syncing []*segment // what the sync under way covers; kept for its memory
+	// syncMu makes Sync and Seal one at a time. Taken before mu.
+	syncMu sync.Mutex
 
 	// mu guards all that follows, and the segments' fields.
 	mu        sync.Mutex
@@ -416,14 +415,10 @@ func (l *Log) syncTo(rolledOnly bool) (durable int64, err error) {
 		return durable, err
 	}
 	active := l.segments[len(l.segments)-1]
-	l.syncing = append(l.syncing, l.unsynced...)
-	defer func() {
-		clear(l.syncing)
-		l.syncing = l.syncing[:0]
-	}()
+	segments := slices.Clone(l.unsynced)
 	end := l.logEnd
 	if rolledOnly {
-		l.syncing = slices.DeleteFunc(l.syncing, func(s *segment) bool { return s == active })
+		segments = slices.DeleteFunc(segments, func(s *segment) bool { return s == active })
 		end = active.base
 	}
 	dirDirty, newDir := l.dirDirty, l.newDir
@@ -435,7 +430,7 @@ func (l *Log) syncTo(rolledOnly bool) (durable int64, err error) {
 	l.dirDirty, l.newDir = false, false
 	l.mu.Unlock()
 
-	for _, s := range l.syncing {
+	for _, s := range segments {
 		if err := s.sync(); err != nil {
 			return l.Durable(), l.fail(err)
 		}

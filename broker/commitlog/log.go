@@ -102,8 +102,9 @@ type Log struct {
 	// producers is the writer's; see mu for what others see of it.
 	producers producerState
 
-	// syncMu makes Sync and Seal one at a time. Taken before mu.
-	syncMu sync.Mutex
+	// syncMu makes Sync and Seal one at a time. Taken before mu. It guards syncing.
+	syncMu  sync.Mutex
+	syncing []*segment // what the sync under way covers; kept for its memory
 
 	// mu guards all that follows, and the segments' fields.
 	mu        sync.Mutex
@@ -415,10 +416,14 @@ func (l *Log) syncTo(rolledOnly bool) (durable int64, err error) {
 		return durable, err
 	}
 	active := l.segments[len(l.segments)-1]
-	segments := slices.Clone(l.unsynced)
+	l.syncing = append(l.syncing, l.unsynced...)
+	defer func() {
+		clear(l.syncing)
+		l.syncing = l.syncing[:0]
+	}()
 	end := l.logEnd
 	if rolledOnly {
-		segments = slices.DeleteFunc(segments, func(s *segment) bool { return s == active })
+		l.syncing = slices.DeleteFunc(l.syncing, func(s *segment) bool { return s == active })
 		end = active.base
 	}
 	dirDirty, newDir := l.dirDirty, l.newDir
@@ -430,7 +435,7 @@ func (l *Log) syncTo(rolledOnly bool) (durable int64, err error) {
 	l.dirDirty, l.newDir = false, false
 	l.mu.Unlock()
 
-	for _, s := range segments {
+	for _, s := range l.syncing {
 		if err := s.sync(); err != nil {
 			return l.Durable(), l.fail(err)
 		}

@@ -81,13 +81,17 @@ func (p *Partition) WhenDurable(endOffset int64, done func(error)) {
 	p.set.syncer.enqueue(p)
 }
 
+// releasedAtOnce is how many waiters settle releases without an allocation.
+const releasedAtOnce = 16
+
 // settle releases those whose records are durable, or everybody when err is set.
 func (p *Partition) settle(durable int64, err error) {
 	if p.awaited.Load() == 0 {
 		return
 	}
 	p.waitMu.Lock()
-	var released []durableWait
+	var few [releasedAtOnce]durableWait
+	released := few[:0]
 	kept := p.pending[:0]
 	for _, w := range p.pending {
 		if err != nil || w.end <= durable {

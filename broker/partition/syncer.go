@@ -20,11 +20,18 @@ type syncer struct {
 
 	wake chan struct{} // capacity 1: dirty is not empty, or stopped
 	done chan struct{} // closed when run has returned
+
+	// Of run: helpers sync the partitions of one group side by side. They are
+	// started when a group is large enough for them, and kept.
+	work    chan *Partition
+	helping int // helpers started
+	helpers sync.WaitGroup
+	syncing sync.WaitGroup // partitions of the group under way
 }
 
 // newSyncer starts the goroutine; stop ends it and waits.
 func newSyncer() *syncer {
-	s := &syncer{wake: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &syncer{wake: make(chan struct{}, 1), done: make(chan struct{}), work: make(chan *Partition)}
 	// Ends when stop is called; stop waits for it.
 	go s.run()
 	return s
@@ -66,6 +73,8 @@ func (s *syncer) stop() {
 
 func (s *syncer) run() {
 	defer close(s.done)
+	defer s.helpers.Wait()
+	defer close(s.work)
 	var group []*Partition
 	for range s.wake {
 		s.mu.Lock()
@@ -75,7 +84,7 @@ func (s *syncer) run() {
 		}
 		stopped := s.stopped
 		s.mu.Unlock()
-		syncGroup(group)
+		s.syncGroup(group)
 		clear(group)
 		if stopped {
 			return
@@ -83,22 +92,28 @@ func (s *syncer) run() {
 	}
 }
 
-func syncGroup(group []*Partition) {
+func (s *syncer) syncGroup(group []*Partition) {
 	if len(group) == 1 {
 		group[0].syncOnce()
 		return
 	}
-	var running sync.WaitGroup
-	turn := make(chan struct{}, syncParallel)
-	for _, p := range group {
-		turn <- struct{}{}
-		// Ends with its one sync; the group waits for all.
-		running.Go(func() {
-			p.syncOnce()
-			<-turn
-		})
+	for s.helping < min(len(group), syncParallel) {
+		s.helping++
+		s.helpers.Go(s.help)
 	}
-	running.Wait()
+	s.syncing.Add(len(group))
+	for _, p := range group {
+		s.work <- p
+	}
+	s.syncing.Wait()
+}
+
+// help syncs one partition at a time; it ends when run does, which waits for it.
+func (s *syncer) help() {
+	for p := range s.work {
+		p.syncOnce()
+		s.syncing.Done()
+	}
 }
 
 // syncOnce makes the log durable and tells those who waited for it.

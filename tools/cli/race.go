@@ -140,7 +140,11 @@ func (a *app) writeRace(w io.Writer, f raceFlags, results []raced, markdown bool
 		return nil
 	}
 	t := results[0].trial
-	title := fmt.Sprintf("Knobs raced on %s/%s: %d blocks each, %d × %s, kernel %s, commit %s", f.scenario, cmp.Or(f.client, "the gate's client"), f.blocks, t.Host.CPUs, t.Host.CPUModel, t.Host.Kernel, reports.ShortCommit(t.Base.Commit))
+	client := cmp.Or(f.client, "its gate's client")
+	if len(t.Workloads) > 0 { // else the first knob could not be prepared
+		client = t.Workloads[0].Client
+	}
+	title := fmt.Sprintf("Knobs raced on %s/%s: %d blocks each, %d × %s, kernel %s, commit %s", f.scenario, client, f.blocks, t.Host.CPUs, t.Host.CPUModel, t.Host.Kernel, reports.ShortCommit(t.Base.Commit))
 	if t.Base.Dirty {
 		title += " (dirty)"
 	}

@@ -229,7 +229,7 @@ func (s *session) blocks(ctx context.Context, b *bench.Bench, w work) error {
 func (s *session) gateNumber() int {
 	most := 0
 	for _, d := range s.pool.Doses() {
-		for _, w := range s.pool.Header.Workloads { // also those that this session leaves alone
+		for _, w := range s.pool.Header.Workloads { // also those that are not run now
 			for _, b := range s.pool.Blocks(d, w.Name()) {
 				most = max(most, b.Gate)
 			}

@@ -42,11 +42,16 @@ func (b build) String() string {
 
 // record is the command line as results keep it: paths from the source tree, not from this machine's root.
 func (b build) record(root string) []string {
-	var args []string
-	for _, arg := range append(append([]string{}, b.env...), b.argv...) {
-		args = append(args, strings.ReplaceAll(arg, root, "."))
+	return fromRoot(append(append([]string{}, b.env...), b.argv...), root)
+}
+
+// fromRoot gives arguments their paths from the source tree.
+func fromRoot(args []string, root string) []string {
+	var short []string
+	for _, arg := range args {
+		short = append(short, strings.ReplaceAll(arg, root, "."))
 	}
-	return args
+	return short
 }
 
 // brokerBuild compiles the broker under a profile.

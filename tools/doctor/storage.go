@@ -84,38 +84,54 @@ func judgeTouch(c reports.Check, fresh, again float64) reports.Check {
 // FirstTouch is the CPU time that writing fresh page cache in the folder costs
 // now, in nanoseconds a KiB, over 64 MiB. The file is gone before it returns.
 func FirstTouch(dir string) (nsPerKiB float64, err error) {
-	nsPerKiB, _, err = touch(dir)
-	return nsPerKiB, err
+	file, err := touchFile(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	return writeOver(file)
 }
 
-// touch writes a file and writes over it, and returns the CPU nanoseconds a KiB of each. The file is gone before it returns.
+// touch is FirstTouch, and then the cost of writing over the same pages.
 func touch(dir string) (fresh, again float64, err error) {
-	if dir, err = filepath.Abs(dir); err != nil {
+	file, err := touchFile(dir)
+	if err != nil {
 		return 0, 0, err
+	}
+	defer file.Close()
+	if fresh, err = writeOver(file); err != nil {
+		return 0, 0, err
+	}
+	again, err = writeOver(file)
+	return fresh, again, err
+}
+
+// touchFile opens an empty file without a name, so that nothing is left whatever happens.
+func touchFile(dir string) (*os.File, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
 	}
 	for _, statErr := os.Stat(dir); statErr != nil && dir != "/"; _, statErr = os.Stat(dir) {
 		dir = filepath.Dir(dir) // the run will make the folder, the doctor makes none
 	}
 	file, err := os.CreateTemp(dir, "first-touch-*")
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	defer file.Close()
-	if err := os.Remove(file.Name()); err != nil { // the open file lives on; nothing is left whatever happens
-		return 0, 0, err
+	if err := os.Remove(file.Name()); err != nil {
+		file.Close()
+		return nil, err
 	}
+	return file, nil
+}
+
+// writeOver writes the file from its start and returns the CPU nanoseconds a KiB.
+func writeOver(file *os.File) (float64, error) {
 	chunk := make([]byte, touchWrite)
 	for i := range chunk {
 		chunk[i] = byte(i) // our own pages are touched before the clock starts
 	}
-	if fresh, err = writeOver(file, chunk); err != nil {
-		return 0, 0, err
-	}
-	again, err = writeOver(file, chunk)
-	return fresh, again, err
-}
-
-func writeOver(file *os.File, chunk []byte) (float64, error) {
 	start, err := processCPU()
 	if err != nil {
 		return 0, err

@@ -59,9 +59,8 @@ func NewArm(ctx context.Context, o ArmOptions) (*Arm, error) {
 	maps.Copy(settings, o.Scenario.Broker)
 	maps.Copy(settings, o.Overrides)
 	arm := &Arm{
-		Profile: reports.ProfileRecord{Name: o.Profile.Name, Text: o.Profile.Text, SHA256: o.Profile.SHA256, BuildArgs: fromRoot(plan.BuildArgs, o.Source.Root), BuildEnv: plan.BuildEnv,
-			Env: plan.Env, BrokerPrefix: plan.BrokerPrefix, ClientPrefix: plan.ClientPrefix, DegradedNotes: plan.Notes},
-		target: newFluxMQ(path, fluxmqVersion(ctx, path), settings),
+		Profile: profileRecord(o.Profile, plan, o.Source.Root),
+		target:  newFluxMQ(path, fluxmqVersion(ctx, path), settings),
 	}
 	arm.target.env, arm.target.prefix = append(slices.Clone(plan.Env), o.Env...), plan.BrokerPrefix
 	if arm.Broker, err = binaryRecord("broker", path, args); err != nil {

@@ -47,11 +47,17 @@ func (b build) record(root string) []string {
 
 // fromRoot gives arguments their paths from the source tree.
 func fromRoot(args []string, root string) []string {
-	var short []string
+	short := make([]string, 0, len(args))
 	for _, arg := range args {
 		short = append(short, strings.ReplaceAll(arg, root, "."))
 	}
 	return short
+}
+
+// profileRecord is a resolved profile as results keep it.
+func profileRecord(p *profiles.Profile, plan *profiles.Plan, root string) reports.ProfileRecord {
+	return reports.ProfileRecord{Name: p.Name, Text: p.Text, SHA256: p.SHA256, BuildArgs: fromRoot(plan.BuildArgs, root), BuildEnv: plan.BuildEnv,
+		Env: plan.Env, BrokerPrefix: plan.BrokerPrefix, ClientPrefix: plan.ClientPrefix, DegradedNotes: plan.Notes}
 }
 
 // brokerBuild compiles the broker under a profile.

@@ -204,9 +204,8 @@ func (r *run) emptyResult(i int, now time.Time) *reports.Result {
 	o, profile := r.plan.options, r.plan.profile
 	result := &reports.Result{
 		Schema: reports.ResultSchema, ID: r.id, StartedUnixNs: now.UnixNano(), Command: o.Command, Commit: o.Checkout.Commit, Dirty: o.Checkout.Dirty,
-		Scenario: reports.ScenarioRecord{Name: o.Scenario.Name, Question: o.Scenario.Question, Form: o.Form, Text: o.Scenario.Text, SHA256: o.Scenario.SHA256, Overrides: r.plan.overridesRecord()},
-		Profile: reports.ProfileRecord{Name: o.Profile.Name, Text: o.Profile.Text, SHA256: o.Profile.SHA256, BuildArgs: profile.BuildArgs, BuildEnv: profile.BuildEnv,
-			Env: profile.Env, BrokerPrefix: profile.BrokerPrefix, ClientPrefix: profile.ClientPrefix, DegradedNotes: profile.Notes},
+		Scenario:  reports.ScenarioRecord{Name: o.Scenario.Name, Question: o.Scenario.Question, Form: o.Form, Text: o.Scenario.Text, SHA256: o.Scenario.SHA256, Overrides: r.plan.overridesRecord()},
+		Profile:   profileRecord(o.Profile, profile, o.Checkout.Root),
 		Preflight: r.preflight, Clients: o.Clients, Rounds: r.plan.steps[len(r.plan.steps)-1].Round, Order: r.plan.order(i), ArmRuns: []reports.ArmRun{},
 	}
 	for j, other := range r.targets {

@@ -71,13 +71,3 @@ func awaitReady(ctx context.Context, address string, p *process, limit time.Dura
 		pause.Reset(2 * time.Millisecond)
 	}
 }
-
-// freePort finds a loopback port that is free now.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
-}

@@ -221,10 +221,10 @@ func TestSamePoolSameDatasheet(t *testing.T) {
 // The differences that a gate adjusts are those whose neighbours are compared: a lag-1 autocorrelation beyond 1 was one of two scales.
 func TestAutocorrelationIsOfTheAdjustedDifferences(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	s := &sample{metrics: []trial.Metric{{Name: "m", Covariate: trial.CovariateSteal}}, differences: make([][]float64, 1)}
+	s := &sample{metrics: []trial.Metric{{Name: "m", Covariate: trial.CovariateSteal}}, differences: make([][]float64, 1), covariates: make([][]float64, 1)}
 	for i := range 60 {
 		x := 0.2 * math.Sin(float64(i)/5) // steal that comes and goes
-		s.sessions, s.steal = append(s.sessions, 0), append(s.steal, x)
+		s.sessions, s.covariates[0] = append(s.sessions, 0), append(s.covariates[0], x)
 		s.differences[0] = append(s.differences[0], -x+0.01*rng.NormFloat64())
 	}
 	if r := s.autocorrelation(0); math.Abs(r) > 0.4 {

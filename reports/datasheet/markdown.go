@@ -131,7 +131,7 @@ func (d *Datasheet) writeSizes(p *page) {
 
 func (s Sheet) writeNull(p *page, rules trial.Rules) {
 	p.text("### %s\n\n", s.Workload)
-	header := []string{"metric", "blocks", "σ", "σ not adjusted", "slope on steal", "lag 1", "bias"}
+	header := []string{"metric", "blocks", "σ", "σ not adjusted", "adjusted for", "slope", "lag 1", "bias"}
 	for _, look := range rules.Looks {
 		header = append(header, fmt.Sprintf("width at %d", look))
 	}
@@ -140,7 +140,7 @@ func (s Sheet) writeNull(p *page, rules trial.Rules) {
 		if n.Blocks == 0 {
 			continue
 		}
-		row := reports.Row{Label: metricLabel(n.Metric), Cells: []string{fmt.Sprint(n.Blocks), percent(n.Sigma), percent(n.SigmaRaw), fmt.Sprintf("%+.2f", n.Slope), fmt.Sprintf("%+.2f", n.Autocorrelation), effect(n.Bias)}}
+		row := reports.Row{Label: metricLabel(n.Metric), Cells: []string{fmt.Sprint(n.Blocks), percent(n.Sigma), percent(n.SigmaRaw), reports.OrDash(n.Metric.Covariate), fmt.Sprintf("%+.2f", n.Slope), fmt.Sprintf("%+.2f", n.Autocorrelation), effect(n.Bias)}}
 		for _, look := range rules.Looks {
 			width := notMeasured
 			for _, w := range n.Widths {

@@ -55,8 +55,8 @@ func newNull(g *gate, metric int, o Options, workload string) Null {
 	known := g.sample.known(metric)
 	raw := appendKnown(nil, g.sample.differences[metric])
 	slope := 0.0
-	if m.Covariate == trial.CovariateSteal {
-		_, slope = inference.Adjust(raw, appendKnown(nil, g.sample.steal))
+	if m.Covariate != "" {
+		_, slope = inference.Adjust(raw, appendKnown(nil, g.sample.covariates[metric]))
 	}
 	n := Null{
 		Metric: m, Blocks: len(known), Sigma: deviation(known), SigmaRaw: deviation(raw), Slope: slope, Autocorrelation: g.sample.autocorrelation(metric),

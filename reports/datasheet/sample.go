@@ -12,15 +12,15 @@ type sample struct {
 	metrics []trial.Metric
 	// differences holds for each metric the blocks' log ratios, positive is worse; NaN where a block does not know the metric.
 	differences [][]float64
-	// steal is the covariate of each block; NaN where it is not known.
-	steal []float64
+	// covariates holds for each metric what its blocks are adjusted for; NaN where that is not known or the metric has none.
+	covariates [][]float64
 	// sessions numbers the session of each block; adjacent blocks of one number ran after one another.
 	sessions []int
 }
 
 // newSample takes the blocks that no rule rejected and whose runs are sound.
 func newSample(metrics []trial.Metric, blocks []Block) *sample {
-	s := &sample{metrics: metrics, differences: make([][]float64, len(metrics))}
+	s := &sample{metrics: metrics, differences: make([][]float64, len(metrics)), covariates: make([][]float64, len(metrics))}
 	session, name := -1, ""
 	for _, b := range blocks {
 		if b.Block.Rejected != "" || !b.Block.Sound() {
@@ -30,17 +30,17 @@ func newSample(metrics []trial.Metric, blocks []Block) *sample {
 			session, name = session+1, b.Session
 		}
 		s.sessions = append(s.sessions, session)
-		x, known := b.Block.StealDifference()
-		if !known {
-			x = math.NaN()
-		}
-		s.steal = append(s.steal, x)
 		for i, m := range metrics {
 			d, ok := m.Difference(b.Block)
 			if !ok {
 				d = math.NaN()
 			}
 			s.differences[i] = append(s.differences[i], d)
+			x, ok := m.CovariateDifference(b.Block)
+			if !ok {
+				x = math.NaN()
+			}
+			s.covariates[i] = append(s.covariates[i], x)
 		}
 	}
 	return s
@@ -67,8 +67,8 @@ func (s *sample) adjusted(d, x []float64, metric int, at []int) (out, covariate 
 	for _, block := range at {
 		if v := s.differences[metric][block]; !math.IsNaN(v) {
 			d = append(d, v)
-			if s.metrics[metric].Covariate == trial.CovariateSteal && !math.IsNaN(s.steal[block]) {
-				x = append(x, s.steal[block])
+			if c := s.covariates[metric][block]; !math.IsNaN(c) {
+				x = append(x, c)
 			}
 		}
 	}

@@ -132,6 +132,8 @@ type Noise struct {
 	CanaryNs           float64 `json:"canary_ns" jsonschema:"CPU of the fixed loop before the run"`
 	FirstTouchNsPerKiB float64 `json:"first_touch_ns_per_kib" jsonschema:"CPU to write fresh page cache before the run"`
 	ReportedKiB        float64 `json:"reported_kib" jsonschema:"memory that the guest gave back to the host during the run (free page reporting)"`
+	// ReferenceNs is the mean CPU time of one round of the reference work beside the window, by part; a part whose window it did not see is absent.
+	ReferenceNs map[string]float64 `json:"reference_ns,omitempty" jsonschema:"CPU of one round of fixed work done all through the window, by part"`
 }
 
 // Sound tells whether a run may be counted.

@@ -29,15 +29,15 @@ func Analyse(w trial.Workload, confidence float64, seed uint64) []Row {
 func AnalyseBlocks(name string, metrics []trial.Metric, blocks []trial.Block, confidence float64, seed uint64) []Row {
 	var rows []Row
 	for _, m := range metrics {
-		var differences, steal, opposite, base, head []float64
+		var differences, covariate, opposite, base, head []float64
 		for _, b := range blocks {
 			d, known := m.Difference(b)
 			if !known {
 				continue
 			}
 			differences = append(differences, d)
-			if x, known := b.StealDifference(); known && m.Covariate == trial.CovariateSteal {
-				steal = append(steal, x)
+			if x, known := m.CovariateDifference(b); known {
+				covariate = append(covariate, x)
 			}
 			for _, r := range b.Runs {
 				if r.Arm == trial.Base {
@@ -51,7 +51,7 @@ func AnalyseBlocks(name string, metrics []trial.Metric, blocks []trial.Block, co
 			continue
 		}
 		raw := inference.HodgesLehmann(differences)
-		differences, slope := inference.Adjust(differences, steal)
+		differences, slope := inference.Adjust(differences, covariate)
 		for _, d := range differences {
 			opposite = append(opposite, -d)
 		}

@@ -210,11 +210,34 @@ func ruleFacts(t *trial.Trial, v *Verdict) []reports.Row {
 		fact("a block is redrawn above steal", sharePercent(t.Rules.MaxStealShare)),
 		fact("… foreign CPU", sharePercent(t.Rules.MaxForeignShare)),
 		fact("… deviation of the canary", sharePercent(t.Rules.MaxCanaryDeviate)),
-		fact("adjusted for the difference in steal", "rates, CPU, latency, system calls"),
-		fact("redrawing ends at rejected/planned blocks", sharePercent(t.Rules.MaxExtraShare)),
 	}
+	facts = append(facts, covariateFacts(t)...)
+	facts = append(facts,
+		fact("redrawing ends at rejected/planned blocks", sharePercent(t.Rules.MaxExtraShare)))
 	if v.Look > 0 {
 		facts = append(facts, fact("decided at look", fmt.Sprintf("%d, threshold p ≤ %.4g", v.Look, v.Threshold)))
+	}
+	return facts
+}
+
+// covariateFacts say what is adjusted for what, as the trial was made: an older one knows fewer covariates.
+func covariateFacts(t *trial.Trial) []reports.Row {
+	var facts []reports.Row
+	for _, of := range []struct{ covariate, label string }{
+		{trial.CovariateReference, "adjusted for the difference in reference work"},
+		{trial.CovariateSteal, "adjusted for the difference in steal"},
+	} {
+		var labels []string
+		for _, w := range t.Workloads {
+			for _, m := range w.Metrics {
+				if m.Covariate == of.covariate && !slices.Contains(labels, m.Label) {
+					labels = append(labels, m.Label)
+				}
+			}
+		}
+		if len(labels) > 0 {
+			facts = append(facts, reports.Row{Label: of.label, Cells: []string{strings.Join(labels, ", ")}})
+		}
 	}
 	return facts
 }

@@ -79,7 +79,8 @@ type noiseOf struct {
 
 // noisePlots draw what disturbed the runs, over the whole trial.
 func noisePlots(t *trial.Trial) []reports.Chart {
-	canary := medianCanary(t)
+	canary := medianNoise(t, func(n trial.Noise) float64 { return n.CanaryNs })
+	work := medianNoise(t, costReference)
 	share := func(v float64) (float64, bool) { return v * 100, v >= 0 }
 	var charts []reports.Chart
 	for _, n := range []noiseOf{
@@ -87,6 +88,10 @@ func noisePlots(t *trial.Trial) []reports.Chart {
 		{"CPU of others", "% of all CPU time", t.Rules.MaxForeignShare * 100, false, func(r trial.Run) (float64, bool) { return share(r.Noise.ForeignShare) }},
 		{"Canary", "fixed loop against the trial's median, %", t.Rules.MaxCanaryDeviate * 100, true, func(r trial.Run) (float64, bool) {
 			return (r.Noise.CanaryNs/canary - 1) * 100, r.Noise.CanaryNs > 0 && canary > 0
+		}},
+		{"Reference work", "beside part cost, against the trial's median, %", 0, true, func(r trial.Run) (float64, bool) {
+			ns := costReference(r.Noise)
+			return (ns/work - 1) * 100, ns > 0 && work > 0
 		}},
 	} {
 		charts = append(charts, noisePlot(t, n))
@@ -153,13 +158,16 @@ func armClass(arm string) string {
 	return reports.ColourClass(1)
 }
 
-func medianCanary(t *trial.Trial) float64 {
+func costReference(n trial.Noise) float64 { return n.ReferenceNs[trial.PartCost] }
+
+// medianNoise is the median over all runs that know it; 0 where none does.
+func medianNoise(t *trial.Trial, of func(trial.Noise) float64) float64 {
 	var values []float64
 	for _, w := range t.Workloads {
 		for _, b := range w.Blocks {
 			for _, r := range b.Runs {
-				if r.Noise.CanaryNs > 0 {
-					values = append(values, r.Noise.CanaryNs)
+				if v := of(r.Noise); v > 0 {
+					values = append(values, v)
 				}
 			}
 		}

@@ -66,7 +66,7 @@ type Options struct {
 // soon as Holm has two metrics. The canary may deviate by 15 %, well
 // above its own spread between runs (canary_ns in reports/proof). Steal may be two
 // fifths of what a run wanted, because what it does to a metric is adjusted for
-// (trial.CovariateSteal) rather than waited out.
+// (Metric.CovariateDifference) rather than waited out.
 func DefaultRules() trial.Rules {
 	return trial.Rules{Looks: []int{16, 24}, Alpha: 0.01, Confidence: 0.95, MaxStealShare: 0.4, MaxForeignShare: 0.03, MaxCanaryDeviate: 0.15, MaxExtraShare: 0.5}
 }

@@ -115,7 +115,12 @@ func (b *Bench) part(ctx context.Context, i int, part, arm string, block int, ru
 	}
 	defer os.RemoveAll(dir)
 	job := b.job(w, part, arm, block)
+	beside := startReference()
 	result, err := w.arms[arm].Run(ctx, w.loader, armRun(job, dir, nil))
+	if failed := beside.end(); err == nil {
+		err = failed
+	}
+	addReference(run, part, result, beside)
 	addLedger(run, result)
 	if err == nil {
 		err = b.read(part, result, run.Values)

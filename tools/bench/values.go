@@ -49,6 +49,20 @@ func saturationValues(run *reports.ArmRun, into map[string]float64) error {
 	return nil
 }
 
+// addReference notes what the reference work cost while the part's window was open.
+func addReference(run *trial.Run, part string, result *reports.ArmRun, beside *reference) {
+	if result == nil || result.Result == nil {
+		return
+	}
+	from := result.Result.WindowStartUnixNs
+	if ns, ok := beside.mean(from, from+result.Broker.WindowNs); ok {
+		if run.Noise.ReferenceNs == nil {
+			run.Noise.ReferenceNs = map[string]float64{}
+		}
+		run.Noise.ReferenceNs[part] = ns
+	}
+}
+
 // addLedger sums what a part sent and read back.
 func addLedger(run *trial.Run, part *reports.ArmRun) {
 	if part == nil || part.Result == nil {

@@ -25,6 +25,7 @@ const (
 	topicDeleted         Kind = "topic_deleted"          // topic, id
 	partitionsAdded      Kind = "partitions_added"       // topic, id, partitions: how many there are now
 	topicConfigsAltered  Kind = "topic_configs_altered"  // topic, id, configs: all that are set now
+	clientQuotasAltered  Kind = "client_quotas_altered"  // entity, quotas: all that are set now
 )
 
 // Change is one record of the metadata log. Only the fields of its Kind are set.
@@ -39,6 +40,9 @@ type Change struct {
 	Internal        bool              `json:"internal,omitempty"`
 	EveryNode       bool              `json:"every_node,omitempty"`
 	Configs         map[string]string `json:"configs,omitempty"`
+	// Entity is whom Quotas are of, by Kafka's type; a null name is the default.
+	Entity map[string]*string `json:"entity,omitempty"`
+	Quotas map[string]float64 `json:"quotas,omitempty"`
 }
 
 // ErrUnknownChange is in the chain when a log holds what this broker does not

@@ -1,5 +1,5 @@
 // Package cluster is what the cluster is: brokers, topics, settings altered at
-// run time, producer id blocks. Handlers read its Image and send it commands;
+// run time, client quotas, producer id blocks. Handlers read its Image and send it commands;
 // node follows its changes to make and drop partitions.
 //
 // Three parts. An Image is immutable and swapped by one atomic pointer. Change

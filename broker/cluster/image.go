@@ -3,9 +3,11 @@ package cluster
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"fluxmq/broker/config"
+	"fluxmq/broker/quota"
 )
 
 // Image is the cluster at one moment. It is immutable; readers hold it as
@@ -27,6 +29,8 @@ type Image struct {
 	LeaderEpochBase int32
 	// NextProducerID is where the next block of producer ids begins.
 	NextProducerID int64
+	// Quotas are those of clients; nil when none is set.
+	Quotas *quota.Table
 
 	// collisions maps a name with '.' as '_' to the topic of that name, for
 	// names that hold either: metric names cannot tell the two apart.
@@ -57,6 +61,8 @@ type draft struct {
 	*Image
 	// deleted collects the ids of topics that the changes deleted.
 	deleted map[[16]byte]bool
+	// quotas become Quotas; nil while the changes alter none.
+	quotas map[quota.Entity]quota.Limits
 }
 
 // apply returns the image after the changes. The image it is called on stays
@@ -65,7 +71,10 @@ type draft struct {
 func (i *Image) apply(changes []Change, deleted map[[16]byte]bool) (*Image, error) {
 	after := *i
 	after.Topics, after.ByID, after.collisions = maps.Clone(i.Topics), maps.Clone(i.ByID), maps.Clone(i.collisions)
-	d := draft{&after, deleted}
+	d := draft{Image: &after, deleted: deleted}
+	if slices.ContainsFunc(changes, func(c Change) bool { return c.Kind == clientQuotasAltered }) {
+		d.quotas = i.Quotas.Copy()
+	}
 	reparse := false
 	for n := range changes {
 		if err := d.change(&changes[n]); err != nil {
@@ -77,6 +86,9 @@ func (i *Image) apply(changes []Change, deleted map[[16]byte]bool) (*Image, erro
 		if err := d.resettle(); err != nil {
 			return nil, err
 		}
+	}
+	if d.quotas != nil {
+		after.Quotas = quota.NewTable(d.quotas)
 	}
 	return &after, nil
 }
@@ -98,12 +110,25 @@ func (d draft) change(c *Change) error {
 		} else {
 			d.NodeConfigs = c.Configs
 		}
+	case clientQuotasAltered:
+		return d.alterQuotas(c)
 	case topicCreated:
 		return d.createTopic(c)
 	case topicDeleted, partitionsAdded, topicConfigsAltered:
 		return d.changeTopic(c)
 	default:
 		return fmt.Errorf("%w %q: a newer broker wrote it", ErrUnknownChange, c.Kind)
+	}
+	return nil
+}
+
+func (d draft) alterQuotas(c *Change) error {
+	entity, limits, err := c.clientQuotas()
+	if err != nil {
+		return err
+	}
+	if d.quotas[entity] = limits; limits == (quota.Limits{}) {
+		delete(d.quotas, entity)
 	}
 	return nil
 }
@@ -224,6 +249,9 @@ func (i *Image) changes() []Change {
 	for _, name := range i.Names() {
 		t := i.Topics[name]
 		changes = append(changes, Change{Kind: topicCreated, Topic: t.Name, ID: encodeID(t.ID), Partitions: t.Partitions, Internal: t.Internal, Configs: t.Overrides})
+	}
+	for _, entity := range i.Quotas.Entities() {
+		changes = append(changes, quotaChange(entity, i.Quotas.Limits(entity)))
 	}
 	return changes
 }

@@ -204,9 +204,18 @@ func (m *Metadata) commit(changes []Change) error {
 // that can be are created together. With validateOnly nothing is created and
 // the topics are what would be.
 func (m *Metadata) CreateTopics(ts []NewTopic, validateOnly bool) ([]*Topic, []error) {
+	return m.AdmitTopics(ts, validateOnly, nil)
+}
+
+// AdmitTopics is CreateTopics for those topics that could be created and that
+// admit, asked for one after another under the command lock, lets pass.
+func (m *Metadata) AdmitTopics(ts []NewTopic, validateOnly bool, admit func(*Topic) error) ([]*Topic, []error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	changes, topics, errs := createTopics(m.Image(), ts, m.newID)
+	if admit != nil {
+		changes = admitTopics(changes, topics, errs, admit)
+	}
 	if validateOnly {
 		return topics, errs
 	}
@@ -222,6 +231,24 @@ func (m *Metadata) CreateTopics(ts []NewTopic, validateOnly bool) ([]*Topic, []e
 		}
 	}
 	return topics, errs
+}
+
+// admitTopics asks admit for every topic and keeps the changes of those that
+// may be; changes are in the order of topics.
+func admitTopics(changes []Change, topics []*Topic, errs []error, admit func(*Topic) error) []Change {
+	kept, next := changes[:0], 0
+	for n, t := range topics {
+		if t == nil {
+			continue
+		}
+		if err := admit(t); err != nil {
+			topics[n], errs[n] = nil, err
+		} else {
+			kept = append(kept, changes[next])
+		}
+		next++
+	}
+	return kept
 }
 
 // caution says what of a topic's settings is accepted but not built.
@@ -321,6 +348,26 @@ func (m *Metadata) AlterConfigs(resource ConfigResource, changes []ConfigChange,
 		m.caution(t)
 	}
 	return nil
+}
+
+// AlterClientQuotas alters quotas, one error an alteration: INVALID_REQUEST for
+// an entity, key or value that cannot be, and for an entity named twice. Those
+// that can be are altered together. With validateOnly nothing is altered.
+func (m *Metadata) AlterClientQuotas(alterations []QuotaAlteration, validateOnly bool) []error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	changes, errs := alterClientQuotas(m.Image(), alterations)
+	if validateOnly {
+		return errs
+	}
+	if err := m.commit(changes); err != nil {
+		for n := range errs {
+			if errs[n] == nil {
+				errs[n] = err
+			}
+		}
+	}
+	return errs
 }
 
 // NextProducerID hands out ids from a durable block: no id is ever given

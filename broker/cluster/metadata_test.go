@@ -17,6 +17,7 @@ import (
 	"fluxmq/broker/commitlog"
 	"fluxmq/broker/config"
 	"fluxmq/broker/protocol"
+	"fluxmq/broker/quota"
 
 	"pgregory.net/rapid"
 )
@@ -47,11 +48,12 @@ type state struct {
 	NextProducerID       int64
 	Collisions           map[string]string
 	ByID                 int
+	Quotas               map[quota.Entity]quota.Limits
 }
 
 func stateOf(i *Image) state {
 	s := state{ClusterID: i.ClusterID, Topics: map[string]Topic{}, NodeConfigs: map[string]string{}, Configs: map[string]string{},
-		Epoch: i.LeaderEpochBase, NextProducerID: i.NextProducerID, Collisions: i.collisions, ByID: len(i.ByID)}
+		Epoch: i.LeaderEpochBase, NextProducerID: i.NextProducerID, Collisions: i.collisions, ByID: len(i.ByID), Quotas: i.Quotas.Copy()}
 	for name, t := range i.Topics {
 		c := *t
 		if len(c.Overrides) == 0 {

@@ -16,7 +16,7 @@ func unset(name string, t Type, rule Rule, doc string) Setting {
 // Where a default differs from Kafka's, the sentence says so.
 func brokerSettings() []Setting {
 	var all []Setting
-	for _, part := range [][]Setting{networkSettings(), logSettings(), topicDefaultSettings(), groupSettings(), ownSettings(), acceptedSettings()} {
+	for _, part := range [][]Setting{networkSettings(), logSettings(), topicDefaultSettings(), groupSettings(), quotaSettings(), ownSettings(), acceptedSettings()} {
 		all = append(all, part...)
 	}
 	return all
@@ -120,6 +120,17 @@ func groupSettings() []Setting {
 		broker("offsets.topic.num.partitions", Int, "50", atLeast(1), "Partitions of __consumer_offsets, fixed when it is created."),
 		broker("offsets.topic.segment.bytes", Int, "104857600", atLeast(1), "Segment size of __consumer_offsets, in bytes."),
 		broker("offsets.topic.replication.factor", Short, "3", atLeast(1), "Replicas of __consumer_offsets; held to the number of live nodes, so that 3 works on one."),
+	}
+}
+
+// quotaSettings say how client quotas are measured; the quotas themselves are
+// set with AlterClientQuotas.
+func quotaSettings() []Setting {
+	return []Setting{
+		broker("quota.window.num", Int, "11", atLeast(1), "Samples over which the rates of client quotas are measured."),
+		broker("quota.window.size.seconds", Int, "1", atLeast(1), "Span of one sample of a client quota, in seconds."),
+		broker("controller.quota.window.num", Int, "11", atLeast(1), "Spans for which a client may save up partitions to create and delete (controller_mutation_rate)."),
+		broker("controller.quota.window.size.seconds", Int, "1", atLeast(1), "One of the spans of controller.quota.window.num, in seconds."),
 	}
 }
 

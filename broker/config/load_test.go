@@ -27,6 +27,9 @@ func TestDefaults(t *testing.T) {
 	if n.ConnectionsMaxIdle != 10*time.Minute || n.OffsetsRetention != 7*24*time.Hour || n.MessageMaxBytes != 1048588 {
 		t.Errorf("defaults differ: %+v", n)
 	}
+	if n.QuotaSamples != 11 || n.QuotaWindow != time.Second || n.ControllerQuotaSamples != 11 || n.ControllerQuotaWindow != time.Second {
+		t.Errorf("defaults differ: %+v", n)
+	}
 	if n.LogDir != "./data" || n.AdminListener != "127.0.0.1:9644" || n.NodeID != 0 {
 		t.Errorf("defaults differ: %+v", n)
 	}

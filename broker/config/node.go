@@ -57,6 +57,9 @@ type Node struct {
 	GroupMaxSize                                                               int32
 	GroupMinSessionTimeout, GroupMaxSessionTimeout, GroupInitialRebalanceDelay time.Duration
 
+	QuotaSamples, ControllerQuotaSamples int // how many, each of the span below
+	QuotaWindow, ControllerQuotaWindow   time.Duration
+
 	// The text behind the fields, for ParseTopic and DescribeConfigs.
 	static         map[string]string // file, environment, flags
 	dynamicDefault map[string]string // altered for every broker
@@ -146,6 +149,11 @@ func (n *Node) fill() error {
 	n.GroupMinSessionTimeout = n.millis("group.min.session.timeout.ms")
 	n.GroupMaxSessionTimeout = n.millis("group.max.session.timeout.ms")
 	n.GroupInitialRebalanceDelay = n.millis("group.initial.rebalance.delay.ms")
+
+	n.QuotaSamples = int(n.whole("quota.window.num"))
+	n.QuotaWindow = time.Duration(n.whole("quota.window.size.seconds")) * time.Second
+	n.ControllerQuotaSamples = int(n.whole("controller.quota.window.num"))
+	n.ControllerQuotaWindow = time.Duration(n.whole("controller.quota.window.size.seconds")) * time.Second
 	return n.listen()
 }
 

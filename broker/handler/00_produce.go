@@ -23,8 +23,11 @@ type produceCall struct {
 	results []protocol.ProducePartitionResponse
 	writer  protocol.ProduceResponseWriter
 	clock   time.Time     // when the last partition was done
+	spent   time.Duration // on all partitions
 	failed  error         // of acks=0: the first partition's that failed
 	durable []durableWait // what must be on stable storage before the reply leaves
+
+	throttle time.Duration // that the reply tells
 
 	// Of a call that waits, which outlives its frame:
 	version       int16
@@ -90,6 +93,8 @@ func (h *Handler) produce(r *Request, out *Response) {
 		return
 	}
 	h.appendAll(c)
+	c.throttle = h.chargeProduce(c, r)
+	out.Mute = c.throttle
 	switch {
 	case c.request.Acks == 0:
 		// There is no reply to carry an error: Kafka closes the connection,
@@ -109,7 +114,8 @@ func (h *Handler) produce(r *Request, out *Response) {
 // appendAll writes every partition's batch and fills results and durable.
 func (h *Handler) appendAll(c *produceCall) {
 	refused := refuseProduce(&c.request)
-	c.clock = time.Now()
+	begin := time.Now()
+	c.clock = begin
 	for t := c.request.Topics(); t.Next(); {
 		for t.NextPartition() {
 			c.results = append(c.results, protocol.ProducePartitionResponse{
@@ -134,6 +140,7 @@ func (h *Handler) appendAll(c *produceCall) {
 			}
 		}
 	}
+	c.spent = c.clock.Sub(begin)
 }
 
 // failProduced turns a partition's result into an error; what is wrapped
@@ -289,7 +296,7 @@ func (c *produceCall) encode(dst []byte, r *Request) []byte {
 			i++
 		}
 	}
-	return c.writer.End(0)
+	return c.writer.End(throttleMs(c.throttle))
 }
 
 // addDurable notes that the reply waits for a partition.
@@ -410,7 +417,7 @@ func (c *produceCall) encodeKept(dst []byte) []byte {
 			i++
 		}
 	}
-	return c.writer.End(0)
+	return c.writer.End(throttleMs(c.throttle))
 }
 
 // free gives the call back to the pool. Nothing may use it any more.

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -24,8 +25,11 @@ type fetchCall struct {
 	sessionID int32         // of the response
 
 	correlationID int32
-	size          int64 // bytes of records found
-	answerNow     bool  // an error or a diverging epoch does not wait
+	clientID      []byte
+	maxBytes      int64         // of records, in all
+	spent         time.Duration // on reading
+	size          int64         // bytes of records found
+	answerNow     bool          // an error or a diverging epoch does not wait
 	waiter        *partition.Waiter
 	timer         *time.Timer
 	wait          func(ctx context.Context, out *Response) // method value, made once
@@ -64,7 +68,8 @@ func (h *Handler) fetch(r *Request, out *Response) {
 		return
 	}
 	c := h.newFetchCall()
-	c.correlationID = r.CorrelationID
+	c.correlationID, c.spent = r.CorrelationID, 0
+	c.clientID = append(c.clientID[:0], r.ClientID...) // the frame may be gone when the call is answered
 	if err := c.request.Decode(r.Version, r.Body); err != nil {
 		c.free()
 		out.Close = err
@@ -76,6 +81,7 @@ func (h *Handler) fetch(r *Request, out *Response) {
 		return
 	}
 	c.collect()
+	c.maxBytes = min(int64(min(c.request.MaxBytes, h.Config.FetchMaxBytes)), h.Quotas.MostBytes(anonymous, c.clientID))
 	c.readAll()
 	if c.satisfied() {
 		c.respond(out)
@@ -195,8 +201,12 @@ func (item *fetchItem) fail(err error) {
 func (c *fetchCall) readAll() {
 	c.size, c.answerNow = 0, false
 	begin := time.Now()
-	defer func() { c.h.Metrics.Fetch.Observe(time.Since(begin)) }()
-	left := int64(min(c.request.MaxBytes, c.h.Config.FetchMaxBytes))
+	defer func() {
+		took := time.Since(begin)
+		c.spent += took
+		c.h.Metrics.Fetch.Observe(took)
+	}()
+	left := c.maxBytes
 	for i := range c.items {
 		item := &c.items[i]
 		if item.found == nil {
@@ -252,7 +262,7 @@ func (item *fetchItem) take(result partition.ReadResult, committed bool) {
 
 // satisfied tells whether the call is answered with what was read.
 func (c *fetchCall) satisfied() bool {
-	return c.answerNow || len(c.items) == 0 || c.request.MaxWaitMs <= 0 || c.size >= int64(c.request.MinBytes)
+	return c.answerNow || len(c.items) == 0 || c.request.MaxWaitMs <= 0 || c.size >= min(int64(c.request.MinBytes), c.maxBytes)
 }
 
 // detach copies what aliases the frame. Only calls without errors wait, so
@@ -338,12 +348,49 @@ func (c *fetchCall) readAgain() {
 	c.readAll()
 }
 
-// respond writes the response and hands the ranges over to it.
+// respond writes the response and hands the ranges over to it. A client that
+// is over its quota gets none, and asks again later.
 func (c *fetchCall) respond(out *Response) {
 	c.include()
-	start, ranges := len(out.Bytes), len(out.Ranges)
-	c.writer.Begin(out.Bytes, c.request.Version, c.correlationID, 0, 0, c.sessionID, c.countTopics())
-	for i := 0; i < len(c.items); i++ {
+	start := len(out.Bytes)
+	bytes, cuts, err := c.write(out.Bytes, 0)
+	if err != nil {
+		out.Close = err
+		return
+	}
+	throttle, send := c.h.chargeFetch(c.clientID, int64(binary.BigEndian.Uint32(bytes[start:])), c.spent)
+	if out.Mute = throttle; throttle > 0 {
+		if !send {
+			c.respondEmpty(out)
+			return
+		}
+		if bytes, cuts, err = c.write(out.Bytes, throttle); err != nil { // the same, with the time in it
+			out.Close = err
+			return
+		}
+	}
+	c.tell()
+	out.Bytes = bytes
+	cut := 0
+	for i := range c.items {
+		item := &c.items[i]
+		if !item.included || item.response.RecordsSize == 0 {
+			continue
+		}
+		item.traffic.BytesOut.Add(item.response.RecordsSize)
+		out.Ranges = append(out.Ranges, Range{
+			At: start + cuts[cut].Position, File: item.result.File, Position: item.result.Position, Size: item.result.Size,
+			Memory: item.result.Bytes, Release: item.result.Release,
+		})
+		item.result.Release = nil
+		cut++
+	}
+}
+
+// write appends the response's frame to dst, without its records.
+func (c *fetchCall) write(dst []byte, throttle time.Duration) ([]byte, []protocol.Cut, error) {
+	c.writer.Begin(dst, c.request.Version, c.correlationID, throttleMs(throttle), 0, c.sessionID, c.countTopics())
+	for i := range c.items {
 		item := &c.items[i]
 		if !item.included {
 			continue
@@ -352,41 +399,55 @@ func (c *fetchCall) respond(out *Response) {
 			c.writer.Topic(item.name, item.id, n)
 		}
 		c.writer.Partition(&item.response)
-		if item.response.RecordsSize > 0 {
-			item.traffic.BytesOut.Add(item.response.RecordsSize)
-			out.Ranges = append(out.Ranges, Range{
-				File: item.result.File, Position: item.result.Position, Size: item.result.Size,
-				Memory: item.result.Bytes, Release: item.result.Release,
-			})
-			item.result.Release = nil
-		}
 	}
-	bytes, cuts, err := c.writer.End()
+	return c.writer.End()
+}
+
+// respondEmpty tells for how long the client is silenced and nothing else
+// (KIP-219). A session that the request would have opened is not opened: the
+// client learns of none, and sends a full request again.
+func (c *fetchCall) respondEmpty(out *Response) {
+	sessionID := c.sessionID
+	if c.full && c.session != nil {
+		c.h.sessions.remove(c.session.id)
+		sessionID = 0
+	}
+	c.writer.Begin(out.Bytes, c.request.Version, c.correlationID, throttleMs(out.Mute), 0, sessionID, 0)
+	bytes, _, err := c.writer.End()
 	if err != nil {
 		out.Close = err
 		return
 	}
 	out.Bytes = bytes
-	for i, cut := range cuts {
-		out.Ranges[ranges+i].At = start + cut.Position
-	}
 }
 
 // include decides what is in the response: everything in a full one, what
-// changed in an incremental one. What had records moves to the end of the
-// session's order.
+// changed in an incremental one.
 func (c *fetchCall) include() {
-	s := c.session
-	if s != nil {
+	if s := c.session; s != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 	}
+	for i := range c.items {
+		item := &c.items[i]
+		item.included = item.tracked == nil || c.full || item.tracked.changed(&item.response)
+	}
+}
+
+// tell remembers in the session what the response says. What had records
+// moves to the end of the session's order.
+func (c *fetchCall) tell() {
+	s := c.session
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	rotate := false
 	for i := range c.items {
 		item := &c.items[i]
-		item.included = true
 		if item.tracked != nil {
-			item.included = item.tracked.tell(&item.response) || c.full
+			item.tracked.tell(&item.response)
 			rotate = rotate || item.response.RecordsSize > 0
 		}
 	}

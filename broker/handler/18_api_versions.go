@@ -3,6 +3,7 @@ package handler
 import (
 	"fmt"
 	"regexp"
+	"time"
 
 	"fluxmq/broker/protocol"
 
@@ -47,13 +48,26 @@ func newAPIVersions(apis []protocol.API) apiVersions {
 	return a
 }
 
+// throttledAPIVersions is one of the bodies with a throttle time in it.
+func throttledAPIVersions(body []byte, version int16, throttle time.Duration) []byte {
+	response := kmsg.NewPtrApiVersionsResponse()
+	if protocol.Supported(protocol.KeyApiVersions, version) { // any other gets the body of version 0, which tells no time
+		response.Version = version
+	}
+	if err := response.ReadFrom(body); err != nil {
+		panic("handler: its own ApiVersions response: " + err.Error())
+	}
+	response.ThrottleMillis = throttleMs(throttle)
+	return response.AppendTo(nil)
+}
+
 // software is what Kafka accepts as a client's software name and version.
 var software = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)
 
 // apiVersions answers an ApiVersions request (API key 18), the only one whose
 // unknown versions get an answer.
 func (h *Handler) apiVersions(r *Request, out *Response) {
-	body := h.apis.unknown
+	begin, body := time.Now(), h.apis.unknown
 	if int(r.Version) < len(h.apis.byVersion) {
 		in, err := protocol.DecodeRequest(r.Key, r.Version, r.Body)
 		if err != nil {
@@ -65,6 +79,9 @@ func (h *Handler) apiVersions(r *Request, out *Response) {
 		if r.Version >= 3 && !(software.MatchString(request.ClientSoftwareName) && software.MatchString(request.ClientSoftwareVersion)) {
 			body = h.apis.malformed[r.Version]
 		}
+	}
+	if out.Mute = h.Quotas.ChargeTime(anonymous, r.ClientID, time.Since(begin)); out.Mute > 0 {
+		body = throttledAPIVersions(body, r.Version, out.Mute)
 	}
 	start := out.begin()
 	out.Bytes = protocol.AppendResponseHeader(out.Bytes, r.Key, r.Version, r.CorrelationID)

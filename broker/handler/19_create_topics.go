@@ -14,7 +14,9 @@ import (
 // handleCreateTopics answers CreateTopics (API key 19). Topics are judged one
 // by one and those that can be are created together; a topic's partitions
 // exist when the reply is sent, so the request's timeout has nothing to bound.
-func handleCreateTopics(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
+//
+// Before version 6 a client over its quota for partitions is not refused (KIP-599).
+func handleCreateTopics(h *Handler, _ context.Context, r *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.CreateTopicsRequest)
 	response := request.ResponseKind().(*kmsg.CreateTopicsResponse)
 	asked := map[string]int{}
@@ -39,14 +41,15 @@ func handleCreateTopics(h *Handler, _ context.Context, _ *Request, in kmsg.Reque
 			places = append(places, len(response.Topics)-1)
 		}
 	}
-	topics, errs := h.Metadata.CreateTopics(news, request.ValidateOnly)
+	allowance := h.Quotas.Mutations(anonymous, r.ClientID, r.Version >= 6)
+	topics, errs := h.Metadata.AdmitTopics(news, request.ValidateOnly, func(t *cluster.Topic) error { return mutate(&allowance, t.Partitions) })
 	for n, place := range places {
 		response.Topics[place] = createdTopic(h.Metadata.Image().Settings, news[n].Name, topics[n], errs[n])
 		if request.ValidateOnly {
 			response.Topics[place].TopicID = [16]byte{}
 		}
 	}
-	return Answer{Response: response}
+	return Answer{Response: response, Throttle: allowance.Throttle()}
 }
 
 // newTopic reads one topic of the request.

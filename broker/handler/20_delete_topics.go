@@ -11,8 +11,9 @@ import (
 )
 
 // handleDeleteTopics answers DeleteTopics (API key 20), by name and, from
-// version 6 on, by id.
-func handleDeleteTopics(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
+// version 6 on, by id. Before version 5 a client over its quota for partitions
+// is not refused (KIP-599).
+func handleDeleteTopics(h *Handler, _ context.Context, r *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.DeleteTopicsRequest)
 	response := request.ResponseKind().(*kmsg.DeleteTopicsResponse)
 	asked := request.Topics
@@ -24,10 +25,14 @@ func handleDeleteTopics(h *Handler, _ context.Context, _ *Request, in kmsg.Reque
 	}
 	image := h.Metadata.Image()
 	times := timesAsked(image, asked)
+	allowance := h.Quotas.Mutations(anonymous, r.ClientID, r.Version >= 5)
 	var ids [][16]byte
 	var places []int // of each of ids in response.Topics
 	for _, t := range asked {
 		topic, err := h.topicToDelete(image, t, times, request.Version)
+		if err == nil && !topic.Internal { // an internal one is refused below
+			err = mutate(&allowance, topic.Partitions)
+		}
 		out := kmsg.DeleteTopicsResponseTopic{Topic: t.Topic, TopicID: t.TopicID, ErrorCode: protocol.CodeOf(err), ErrorMessage: errorWords(err)}
 		if err == nil {
 			out.Topic, out.TopicID = &topic.Name, topic.ID
@@ -43,7 +48,7 @@ func handleDeleteTopics(h *Handler, _ context.Context, _ *Request, in kmsg.Reque
 		out := &response.Topics[places[n]]
 		out.ErrorCode, out.ErrorMessage = protocol.CodeOf(err), errorWords(err)
 	}
-	return Answer{Response: response}
+	return Answer{Response: response, Throttle: allowance.Throttle()}
 }
 
 // timesAsked counts how often a request means each topic, by whatever word.

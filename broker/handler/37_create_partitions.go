@@ -6,34 +6,37 @@ import (
 
 	"fluxmq/broker/cluster"
 	"fluxmq/broker/protocol"
+	"fluxmq/broker/quota"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // handleCreatePartitions answers CreatePartitions (API key 37). The count is
-// of all partitions that the topic has afterwards.
-func handleCreatePartitions(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
+// of all partitions that the topic has afterwards. Before version 3 a client
+// over its quota for partitions is not refused (KIP-599).
+func handleCreatePartitions(h *Handler, _ context.Context, r *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.CreatePartitionsRequest)
 	response := request.ResponseKind().(*kmsg.CreatePartitionsResponse)
 	times := map[string]int{}
 	for _, t := range request.Topics {
 		times[t.Topic]++
 	}
+	allowance := h.Quotas.Mutations(anonymous, r.ClientID, r.Version >= 3)
 	created := int64(0)
 	for n := range request.Topics {
 		t := &request.Topics[n]
-		err := h.createPartitions(t, times[t.Topic], &created, request.ValidateOnly)
+		err := h.createPartitions(t, times[t.Topic], &created, &allowance, request.ValidateOnly)
 		if times[t.Topic] == 0 {
 			continue // a duplicate that is answered already
 		}
 		times[t.Topic] = 0
 		response.Topics = append(response.Topics, kmsg.CreatePartitionsResponseTopic{Topic: t.Topic, ErrorCode: protocol.CodeOf(err), ErrorMessage: errorWords(err)})
 	}
-	return Answer{Response: response}
+	return Answer{Response: response, Throttle: allowance.Throttle()}
 }
 
 // createPartitions grows one topic. created counts what the request has made so far.
-func (h *Handler) createPartitions(t *kmsg.CreatePartitionsRequestTopic, times int, created *int64, validateOnly bool) error {
+func (h *Handler) createPartitions(t *kmsg.CreatePartitionsRequestTopic, times int, created *int64, allowance *quota.Mutations, validateOnly bool) error {
 	if times != 1 {
 		return fmt.Errorf("%w: topic %s is given %d times", protocol.ErrInvalidRequest, t.Topic, times)
 	}
@@ -58,7 +61,14 @@ func (h *Handler) createPartitions(t *kmsg.CreatePartitionsRequestTopic, times i
 			return err
 		}
 	}
-	if err := h.Metadata.CreatePartitions(t.Topic, t.Count, validateOnly); err != nil {
+	err := h.Metadata.CreatePartitions(t.Topic, t.Count, true)
+	if err == nil {
+		err = mutate(allowance, int32(added)) // what cannot be done anyway uses no quota
+	}
+	if err == nil && !validateOnly {
+		err = h.Metadata.CreatePartitions(t.Topic, t.Count, false)
+	}
+	if err != nil {
 		return err
 	}
 	*created += added

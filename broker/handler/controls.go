@@ -29,6 +29,8 @@ var controls = [protocol.MaxKey + 1]control{
 	protocol.KeyDeleteGroups:            handleDeleteGroups,
 	protocol.KeyIncrementalAlterConfigs: handleIncrementalAlterConfigs,
 	protocol.KeyOffsetDelete:            handleOffsetDelete,
+	protocol.KeyDescribeClientQuotas:    handleDescribeClientQuotas,
+	protocol.KeyAlterClientQuotas:       handleAlterClientQuotas,
 	protocol.KeyDescribeCluster:         handleDescribeCluster,
 	protocol.KeyDescribeTopicPartitions: handleDescribeTopicPartitions,
 }

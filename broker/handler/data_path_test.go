@@ -82,7 +82,11 @@ func batch(t testing.TB, n int) []byte {
 func (b *bench) ask(t testing.TB, in kmsg.Request, version int16) kmsg.Response {
 	t.Helper()
 	in.SetVersion(version)
-	request := &Request{Header: protocol.Header{Key: in.Key(), Version: version, CorrelationID: 7}, Body: in.AppendTo(nil), Peer: "/127.0.0.1"}
+	body := in.AppendTo(nil)
+	request := &Request{
+		Header: protocol.Header{Key: in.Key(), Version: version, CorrelationID: 7, ClientID: []byte("test")},
+		Body:   body, Size: len(body), Peer: "/127.0.0.1",
+	}
 	b.out.Reset()
 	b.Serve(context.Background(), request, &b.out)
 	clear(request.Body) // the connection reuses the frame
@@ -99,7 +103,7 @@ func (b *bench) ask(t testing.TB, in kmsg.Request, version int16) kmsg.Response 
 	if size := int(binary.BigEndian.Uint32(whole)); size != len(whole)-4 {
 		t.Fatalf("the frame declares %d bytes and has %d", size, len(whole)-4)
 	}
-	body := whole[8:]
+	body = whole[8:]
 	response := in.ResponseKind()
 	response.SetVersion(version)
 	if response.IsFlexible() && in.Key() != protocol.KeyApiVersions {

@@ -198,13 +198,16 @@ func (s *fetchSession) update(f *protocol.FetchRequest) {
 	s.order = kept
 }
 
-// tell decides whether a partition belongs in the response, and remembers
-// what the client learns. The session's mutex is held.
-func (p *sessionPartition) tell(r *protocol.FetchPartitionResponse) bool {
-	changed := !p.told || r.RecordsSize > 0 || r.ErrorCode != 0 || r.HasDivergingEpoch ||
+// changed decides whether a partition belongs in an incremental response. The
+// session's mutex is held.
+func (p *sessionPartition) changed(r *protocol.FetchPartitionResponse) bool {
+	return !p.told || r.RecordsSize > 0 || r.ErrorCode != 0 || r.HasDivergingEpoch ||
 		r.HighWatermark != p.highWatermark || r.LogStartOffset != p.logStart
+}
+
+// tell remembers what the client learns. The session's mutex is held.
+func (p *sessionPartition) tell(r *protocol.FetchPartitionResponse) {
 	// After an error the next response tells the state again.
 	p.told = r.ErrorCode == 0
 	p.highWatermark, p.logStart = r.HighWatermark, r.LogStartOffset
-	return changed
 }

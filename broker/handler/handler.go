@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"fluxmq/broker/cluster"
 	"fluxmq/broker/config"
@@ -13,6 +14,7 @@ import (
 	"fluxmq/broker/metrics"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
+	"fluxmq/broker/quota"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -24,6 +26,8 @@ type Handler struct {
 	Metadata   *cluster.Metadata
 	Partitions *partition.Set
 	Groups     *group.Coordinator
+	// Quotas bounds what clients use; nil bounds nothing.
+	Quotas *quota.Manager
 
 	// Metrics counts what the data path does.
 	Metrics *metrics.Registry
@@ -48,6 +52,8 @@ func (h *Handler) Prepare() {
 type Request struct {
 	protocol.Header
 	Body []byte
+	// Size is the frame's, in bytes, without the length in front of it.
+	Size int
 	// Peer is the client's host as Kafka shows it ("/127.0.0.1").
 	Peer string
 	// Listener is the listener's index in Config.Listeners (for advertised addresses).
@@ -61,6 +67,9 @@ type Request struct {
 type Answer struct {
 	Response kmsg.Response
 	Wait     func(ctx context.Context) kmsg.Response
+	// Throttle is for how long the client is to be silenced after the answer,
+	// besides what the request's time makes of it.
+	Throttle time.Duration
 	// Err closes the connection (what cannot be answered).
 	Err error
 }
@@ -110,7 +119,9 @@ func (h *Handler) serveControl(ctx context.Context, r *Request, out *Response) {
 	}
 	own := *r // the frame and r are reused when Serve returns, an Answer's Wait may run later
 	own.ClientID, own.Body = bytes.Clone(r.ClientID), nil
+	begin := time.Now()
 	answer := handle(h, ctx, &own, in)
+	spent := time.Since(begin)
 	switch {
 	case answer.Err != nil:
 		out.Close = answer.Err
@@ -122,9 +133,11 @@ func (h *Handler) serveControl(ctx context.Context, r *Request, out *Response) {
 				out.Close = context.Cause(ctx)
 				return
 			}
+			out.Mute = h.chargeControl(&own, response, answer.Throttle, spent)
 			out.Bytes = encode(out.Bytes, &own, response)
 		}
 	default:
+		out.Mute = h.chargeControl(&own, answer.Response, answer.Throttle, spent)
 		out.Bytes = encode(out.Bytes, &own, answer.Response)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"os"
+	"time"
 )
 
 // Response is what a connection writes for one request, or for several in a
@@ -27,6 +28,10 @@ type Response struct {
 	// Serial says that no later request of the connection may be served
 	// before Wait returned: the order of control-plane requests has a meaning.
 	Serial bool
+	// Mute, when above 0, is for how long the connection is not to be read once
+	// it is known, here or when Wait returns (KIP-219). The response leaves all
+	// the same.
+	Mute time.Duration
 	// Close, when set, ends the connection after what was answered before is
 	// written: the request cannot be answered.
 	Close error
@@ -60,7 +65,7 @@ func (r *Response) Release() {
 // been released.
 func (r *Response) Reset() {
 	r.Bytes, r.Ranges = r.Bytes[:0], r.Ranges[:0]
-	r.Wait, r.Ready, r.Serial, r.Close = nil, nil, false, nil
+	r.Wait, r.Ready, r.Serial, r.Mute, r.Close = nil, nil, false, 0, nil
 }
 
 // lengthSize is the size of the length in front of a frame.

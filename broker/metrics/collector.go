@@ -31,6 +31,10 @@ type Sources struct {
 	Brokers func() int
 	// OfflineLogDirs counts failed log directories.
 	OfflineLogDirs func() int
+	// Usages lists what quotas measure of clients, Throttled how often each
+	// quota, by Kafka's key, made a client wait.
+	Usages    func() []Usage
+	Throttled func() map[string]int64
 	// RequestName is Kafka's name of an API key, "" when it has none.
 	RequestName func(key int16) string
 
@@ -69,6 +73,13 @@ type GroupOffset struct {
 	Offset    int64
 }
 
+// Usage is what one sensor of a quota measures.
+type Usage struct {
+	Quota          string // Kafka's key: producer_byte_rate, …
+	User, ClientID string
+	Value          float64
+}
+
 // maxPartitionSamples bounds the partitions that get samples of their own;
 // fluxmq_omitted_partitions tells how many did not.
 const maxPartitionSamples = 20000
@@ -103,6 +114,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s.totals()
 	marks := s.partitions()
 	s.groups(marks)
+	s.quotas()
 	s.node()
 }
 
@@ -263,6 +275,27 @@ func (s *scrape) groups(marks map[topicPartition]int64) {
 		}
 		for topic, sum := range sums {
 			s.send(groupLagSum, float64(sum), g.ID, topic)
+		}
+	}
+}
+
+// usageMetrics are the metrics of what quotas measure, by Kafka's key.
+var usageMetrics = map[string]int{
+	"producer_byte_rate": produceByteRate, "consumer_byte_rate": fetchByteRate,
+	"request_percentage": requestTime, "controller_mutation_rate": mutationTokens,
+}
+
+func (s *scrape) quotas() {
+	if s.m.Sources.Usages != nil {
+		for _, u := range s.m.Sources.Usages() {
+			if definition, ok := usageMetrics[u.Quota]; ok {
+				s.send(definition, u.Value, u.User, u.ClientID)
+			}
+		}
+	}
+	if s.m.Sources.Throttled != nil {
+		for quota, n := range s.m.Sources.Throttled() {
+			s.send(throttled, float64(n), quota)
 		}
 	}
 }

@@ -66,11 +66,20 @@ const (
 	connectionsRefused
 	malformedRequests
 	omittedPartitions
+	produceByteRate
+	fetchByteRate
+	requestTime
+	mutationTokens
+	throttled
 )
 
 const topicMetrics = "kafka_server_brokertopicmetrics_"
 
 var partitionLabels = []string{"topic", "partition"}
+
+// quotaLabels say whom a quota's sensor measures: a client id of any user, a
+// user's clients together, or one client id of one user.
+var quotaLabels = []string{"user", "client_id"}
 
 var definitions = [...]Definition{
 	recordsIn:       {Name: topicMetrics + "messagesin_total", Kind: KindCounter, Unit: "records", PerTopic: true, Help: "Records that Produce requests wrote."},
@@ -114,6 +123,11 @@ var definitions = [...]Definition{
 	connectionsAccepted: {Name: "fluxmq_connections_accepted_total", Kind: KindCounter, Unit: "connections", Help: "Client connections accepted."},
 	connectionsRefused:  {Name: "fluxmq_connections_refused_total", Kind: KindCounter, Unit: "connections", Help: "Client connections closed at once because of a connection limit."},
 	malformedRequests:   {Name: "fluxmq_malformed_requests_total", Kind: KindCounter, Unit: "requests", Help: "Requests that closed their connection because they could not be read or answered."},
+	produceByteRate:     {Name: "kafka_server_produce_byte_rate", Kind: KindGauge, Unit: "bytes per second", Labels: quotaLabels, Help: "Bytes of Produce requests a second, of clients that a quota for them binds."},
+	fetchByteRate:       {Name: "kafka_server_fetch_byte_rate", Kind: KindGauge, Unit: "bytes per second", Labels: quotaLabels, Help: "Bytes of Fetch responses a second, of clients that a quota for them binds."},
+	requestTime:         {Name: "kafka_server_request_request_time", Kind: KindGauge, Unit: "percent", Labels: quotaLabels, Help: "Time spent on requests in percent of one processor, of clients that a quota for it binds."},
+	mutationTokens:      {Name: "kafka_server_controllermutation_tokens", Kind: KindGauge, Unit: "partitions", Labels: quotaLabels, Help: "Partitions that clients whom a quota for them binds may create or delete at once, below zero when they must wait."},
+	throttled:           {Name: "fluxmq_throttled_total", Kind: KindCounter, Unit: "requests", Labels: []string{"quota"}, Help: "Requests after which a quota silenced their client, and for connection_creation_rate connections turned away, by Kafka's key of the quota."},
 	omittedPartitions:   {Name: "fluxmq_omitted_partitions", Kind: KindGauge, Unit: "partitions", Help: "Partitions left out of the metrics by partition because there are more than the limit."},
 }
 

@@ -34,9 +34,15 @@ func busy() *Registry {
 		Groups: func() []Group {
 			return []Group{{ID: "g", Members: 2, Offsets: []GroupOffset{{"a", 0, 7}, {"a", 1, 3}, {"gone", 0, 1}}}}
 		},
-		Connections:      func() map[string]int { return map[string]int{"PLAINTEXT": 3} },
-		SocketBytes:      func() map[string]SocketBytes { return map[string]SocketBytes{"PLAINTEXT": {Incoming: 70, Outgoing: 9}} },
-		Rebalances:       func() int64 { return 3 },
+		Connections: func() map[string]int { return map[string]int{"PLAINTEXT": 3} },
+		SocketBytes: func() map[string]SocketBytes { return map[string]SocketBytes{"PLAINTEXT": {Incoming: 70, Outgoing: 9}} },
+		Rebalances:  func() int64 { return 3 },
+		Usages: func() []Usage {
+			return []Usage{{"producer_byte_rate", "u", "c", 12.5}, {"consumer_byte_rate", "u", "", 3}, {"request_percentage", "", "c", 4}, {"controller_mutation_rate", "", "c", -2}}
+		},
+		Throttled: func() map[string]int64 {
+			return map[string]int64{"producer_byte_rate": 6, "connection_creation_rate": 1}
+		},
 		ActiveController: func() bool { return true },
 		Brokers:          func() int { return 1 },
 		OfflineLogDirs:   func() int { return 0 },
@@ -141,6 +147,11 @@ func TestValues(t *testing.T) {
 	check(3, "kafka_server_socket_server_metrics_connection_count", "listener", "PLAINTEXT")
 	check(70, "kafka_server_socket_server_metrics_incoming_byte_total", "listener", "PLAINTEXT")
 	check(9, "kafka_server_socket_server_metrics_outgoing_byte_total", "listener", "PLAINTEXT")
+	check(12.5, "kafka_server_produce_byte_rate", "client_id", "c", "user", "u")
+	check(3, "kafka_server_fetch_byte_rate", "client_id", "", "user", "u")
+	check(4, "kafka_server_request_request_time", "client_id", "c", "user", "")
+	check(-2, "kafka_server_controllermutation_tokens", "client_id", "c", "user", "")
+	check(6, "fluxmq_throttled_total", "quota", "producer_byte_rate")
 	m.ForgetTopic("a")
 	m.ForgetTopic("never there")
 	check(15, "kafka_server_brokertopicmetrics_messagesin_total")

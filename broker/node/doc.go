@@ -15,6 +15,7 @@
 //	commitlog.Log syncMu     then mu
 //	server.Server.mu         the table of connections; nothing is taken under it
 //	server framePool.mu      likewise
+//	quota.Manager.mu         then one of its shards', or a sensor's; nothing else is taken under them
 //
 // Callbacks from below (partition's durability reports, waiters) run under
 // the locks of the room that calls them: they set a flag or send on a channel

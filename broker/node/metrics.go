@@ -4,10 +4,12 @@ import (
 	"context"
 	"runtime"
 	"time"
+	"unicode/utf8"
 
 	"fluxmq/broker/metrics"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
+	"fluxmq/broker/quota"
 )
 
 // scrapeTimeout bounds how long a scrape waits for the groups.
@@ -24,6 +26,8 @@ func (n *Node) fillMetrics() {
 		ActiveController: func() bool { return true },
 		Brokers:          func() int { return 1 },
 		OfflineLogDirs:   func() int { return 0 },
+		Usages:           n.listUsages,
+		Throttled:        n.countThrottled,
 		RequestName:      protocol.NameOf,
 		Version:          Version, Commit: Commit, GoVersion: runtime.Version(),
 		LogFlush: n.settings.Flush, LogValidation: n.settings.Validation.String(), Started: n.started,
@@ -68,6 +72,25 @@ func (n *Node) countSocketBytes() map[string]metrics.SocketBytes {
 	for i, t := range n.server.TrafficOf() {
 		c := counts[n.settings.Listeners[i].Name]
 		counts[n.settings.Listeners[i].Name] = metrics.SocketBytes{Incoming: c.Incoming + t.In, Outgoing: c.Outgoing + t.Out}
+	}
+	return counts
+}
+
+func (n *Node) listUsages() []metrics.Usage {
+	var usages []metrics.Usage
+	for _, u := range n.quotas.Usages() {
+		if !utf8.ValidString(u.ClientID) {
+			continue // no label can hold it
+		}
+		usages = append(usages, metrics.Usage{Quota: u.Kind.String(), User: u.User, ClientID: u.ClientID, Value: u.Value})
+	}
+	return usages
+}
+
+func (n *Node) countThrottled() map[string]int64 {
+	counts := map[string]int64{}
+	for kind := range quota.Kinds {
+		counts[quota.Kind(kind).String()] = n.quotas.Throttled(quota.Kind(kind))
 	}
 	return counts
 }

@@ -22,6 +22,7 @@ import (
 	"fluxmq/broker/metrics"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
+	"fluxmq/broker/quota"
 	"fluxmq/broker/server"
 )
 
@@ -45,6 +46,8 @@ type Options struct {
 	Log      *slog.Logger
 	// FS is where files are; nil is the operating system's.
 	FS commitlog.FS
+	// Now is the clock that client quotas are measured by; nil is the system's.
+	Now func() time.Time
 }
 
 // Node is one broker: Open, then Run once, or Close when it shall not run.
@@ -54,6 +57,7 @@ type Node struct {
 	started  time.Time
 
 	metrics    *metrics.Registry
+	quotas     *quota.Manager
 	metadata   *cluster.Metadata
 	partitions *partition.Set
 	groups     *group.Coordinator
@@ -81,6 +85,10 @@ func Open(o Options) (n *Node, err error) {
 	if fs == nil {
 		fs = commitlog.OS{}
 	}
+	n.quotas = quota.New(quota.Options{
+		Samples: settings.QuotaSamples, Window: settings.QuotaWindow,
+		ControllerSamples: settings.ControllerQuotaSamples, ControllerWindow: settings.ControllerQuotaWindow, Now: o.Now,
+	})
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -113,12 +121,12 @@ func explain(err error) error {
 // listen opens the Kafka listeners and notes the ports that were bound.
 func (n *Node) listen() error {
 	s := n.settings
-	n.handler = &handler.Handler{Config: s, Metrics: n.metrics}
+	n.handler = &handler.Handler{Config: s, Metrics: n.metrics, Quotas: n.quotas}
 	n.server = &server.Server{
 		Handler: n.handler, Log: n.log, Metrics: n.metrics,
 		MaxRequestBytes: s.SocketRequestMaxBytes, MaxConnections: s.MaxConnections, MaxConnectionsPerIP: s.MaxConnectionsPerIP,
 		MaxIdle: s.ConnectionsMaxIdle, SendBuffer: s.SocketSendBufferBytes, ReceiveBuffer: s.SocketRecvBufferBytes,
-		FrameMemory: frameMemory,
+		FrameMemory: frameMemory, Admit: n.quotas.Connection,
 	}
 	for i := range s.Listeners {
 		addr, err := n.server.Listen(s.Listeners[i].Address())
@@ -150,6 +158,7 @@ func (n *Node) openData(fs commitlog.FS) error {
 	n.metadata.OnImage = n.onImage
 	n.handler.Metadata = n.metadata
 	image := n.metadata.Image()
+	n.quotas.Set(image.Quotas)
 	n.partitions, err = partition.OpenSet(partition.SetConfig{
 		LogDir: dir, FS: fs, Durability: durability(s.Flush),
 		ConfigFor: func(topic string) partition.Config {
@@ -270,7 +279,7 @@ func (n *Node) announce() {
 		"start_ms", time.Since(n.started).Milliseconds())
 }
 
-// maintain is the tick of the log directory.
+// maintain is the tick of the log directory, and of what quotas remember.
 func (n *Node) maintain(ctx context.Context) error {
 	interval := maintainInterval
 	if check := n.settings.RetentionCheckInterval; check > 0 {
@@ -287,6 +296,7 @@ func (n *Node) maintain(ctx context.Context) error {
 		if err := n.partitions.Maintain(ctx); err != nil && ctx.Err() == nil {
 			n.log.Error("Maintaining the logs failed", "error", err)
 		}
+		n.quotas.Expire()
 	}
 }
 

@@ -20,6 +20,9 @@ const forgetTimeout = 5 * time.Second
 // at the next start.
 func (n *Node) onImage(before, after *cluster.Image) error {
 	var errs []error
+	if after.Quotas != before.Quotas {
+		n.quotas.Set(after.Quotas)
+	}
 	for id, t := range before.ByID {
 		if after.ByID[id] == nil {
 			errs = append(errs, n.dropTopic(t.Name))

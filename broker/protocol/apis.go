@@ -38,6 +38,8 @@ const (
 	KeyDeleteGroups            int16 = 42
 	KeyIncrementalAlterConfigs int16 = 44
 	KeyOffsetDelete            int16 = 47
+	KeyDescribeClientQuotas    int16 = 48
+	KeyAlterClientQuotas       int16 = 49
 	KeyDescribeCluster         int16 = 60
 	KeyDescribeTopicPartitions int16 = 75
 )
@@ -81,6 +83,8 @@ var supported = [...]API{
 	{KeyDeleteGroups, "DeleteGroups", 0, 2},
 	{KeyIncrementalAlterConfigs, "IncrementalAlterConfigs", 0, 1},
 	{KeyOffsetDelete, "OffsetDelete", 0, 0},
+	{KeyDescribeClientQuotas, "DescribeClientQuotas", 0, 1},
+	{KeyAlterClientQuotas, "AlterClientQuotas", 0, 1},
 	{KeyDescribeCluster, "DescribeCluster", 0, 2},
 	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0},
 }

@@ -99,6 +99,8 @@ var requestShapes = map[int16][]field{
 	KeyDeleteGroups:            {listOf(str)},
 	KeyIncrementalAlterConfigs: {arrayOf(i8, str, arrayOf(str, i8, str.nullable(0))), i8},
 	KeyOffsetDelete:            {str, arrayOf(str, arrayOf(i32))},
+	KeyDescribeClientQuotas:    {arrayOf(str, i8, str.nullable(0)), i8},
+	KeyAlterClientQuotas:       {arrayOf(arrayOf(str, str.nullable(0)), arrayOf(str, i64, i8)), i8},
 	KeyDescribeCluster:         {i8, i8.since(1), i8.since(2)},
 	KeyDescribeTopicPartitions: {arrayOf(str), i32, maybe(str, i32)},
 }

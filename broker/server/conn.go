@@ -35,6 +35,7 @@ var (
 	errStopping = errors.New("the broker is stopping")
 	errIdle     = errors.New("idle for longer than connections.max.idle.ms")
 	errSlow     = errors.New("a request did not arrive in full in time")
+	errTooMany  = errors.New("its address opens connections faster than connection_creation_rate")
 )
 
 // conn is one connection. The reader goroutine owns every field but slots'
@@ -83,6 +84,9 @@ type conn struct {
 	drained   chan struct{} // signalled, capacity 1, when pending fell to 0
 	stopping  atomic.Bool
 	writeFail atomic.Pointer[error]
+
+	// mutedUntil is until when nothing is read, see mute.go; nil: read.
+	mutedUntil atomic.Pointer[time.Time]
 }
 
 func newConn(s *Server, tcp *net.TCPConn, listener int) (*conn, error) {
@@ -164,6 +168,9 @@ func (c *conn) read() error {
 // connection waits for bytes.
 func (c *conn) next() (frame []byte, large *buffer, err error) {
 	for {
+		if err := c.awaitUnmuted(); err != nil {
+			return nil, nil, err
+		}
 		if c.stopping.Load() {
 			return nil, nil, errStopping
 		}
@@ -389,6 +396,7 @@ func (c *conn) serve(frame []byte) error {
 	if err != nil {
 		return fmt.Errorf("a request header: %w", err)
 	}
+	c.req.Size = len(frame)
 	if !bytes.Equal(c.clientID, c.req.ClientID) {
 		c.clientID = append(c.clientID[:0], c.req.ClientID...)
 	}
@@ -397,6 +405,7 @@ func (c *conn) serve(frame []byte) error {
 	}
 	before, begin := len(c.out.Bytes), time.Now()
 	c.s.Handler.Serve(c.ctx, &c.req, &c.out)
+	c.mute(&c.out)
 	switch {
 	case c.out.Close != nil:
 		err := c.out.Close

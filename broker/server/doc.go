@@ -7,4 +7,7 @@
 // takes a slot in order, and a second goroutine, started on first need,
 // completes the slots, so that later requests of the connection are read and
 // appended meanwhile: that is what makes group commit pay.
+//
+// A client over its quota is silenced: its connection is muted, which is to
+// say that nothing more is read from it for a while (KIP-219).
 package server

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -45,6 +46,10 @@ type Server struct {
 	// FrameMemory bounds the memory of large request frames being read or
 	// served, over all connections, in bytes. A client waits when it is reached.
 	FrameMemory int64
+	// Admit, unless nil, is asked about every new connection; above 0 it is too
+	// much, and the connection is left without service for that long and then
+	// closed (KIP-612).
+	Admit func(from netip.Addr) time.Duration
 
 	frames *framePool
 	slots  sync.Pool // *slot
@@ -201,7 +206,7 @@ func (s *Server) start(tcp *net.TCPConn, listener int) {
 	// Ends when the client leaves or Stop drains it; Serve waits for it.
 	go func() {
 		defer s.running.Done()
-		err := c.run()
+		err := c.admitAndRun()
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.ended[listener].add(c)
@@ -219,7 +224,7 @@ func (s *Server) logEnd(c *conn, err error) {
 	case err == nil, errors.Is(err, io.EOF), errors.Is(err, errStopping), errors.Is(err, net.ErrClosed),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return
-	case errors.Is(err, errIdle):
+	case errors.Is(err, errIdle), errors.Is(err, errTooMany):
 		s.Log.Debug("A connection was closed", "peer", c.tcp.RemoteAddr().String(), "reason", err)
 		return
 	}

@@ -33,6 +33,8 @@ const (
 	doSilent = '0' // nothing, like acks=0
 	doClose  = 'c'
 	doFile   = 'f' // a range of the test's file: position and size follow
+	doMute   = 'm' // the body back, and silence for as many milliseconds as follow
+	doMuteAt = 'M' // the same, when the test lets it
 )
 
 type fakeHandler struct {
@@ -58,7 +60,10 @@ func (f *fakeHandler) Serve(ctx context.Context, r *handler.Request, out *handle
 	switch what {
 	case doEcho:
 		answer(out, r.Body, 0)
-	case doWait, doSerial:
+	case doMute:
+		out.Mute = muteTime(r.Body)
+		answer(out, r.Body, 0)
+	case doWait, doSerial, doMuteAt:
 		body, id := bytes.Clone(r.Body), r.CorrelationID
 		out.Serial = what == doSerial
 		out.Wait = func(ctx context.Context, out *handler.Response) {
@@ -69,6 +74,9 @@ func (f *fakeHandler) Serve(ctx context.Context, r *handler.Request, out *handle
 			out.Bytes = binary.BigEndian.AppendUint32(out.Bytes, uint32(4+len(body)))
 			out.Bytes = binary.BigEndian.AppendUint32(out.Bytes, uint32(id))
 			out.Bytes = append(out.Bytes, body...)
+			if what == doMuteAt {
+				out.Mute = muteTime(body)
+			}
 		}
 	case doClose:
 		out.Close = errors.New("asked to")
@@ -82,6 +90,11 @@ func (f *fakeHandler) Serve(ctx context.Context, r *handler.Request, out *handle
 		}})
 		out.Bytes = append(out.Bytes, "tail"...)
 	}
+}
+
+// muteTime is how long a doMute or doMuteAt asks for.
+func muteTime(body []byte) time.Duration {
+	return time.Duration(binary.BigEndian.Uint32(body[1:])) * time.Millisecond
 }
 
 // frame is one Metadata v1 request with that body.

@@ -40,6 +40,7 @@ func (s *Server) freeSlot(sl *slot) {
 func (c *conn) serveSlot(s *slot) error {
 	s.key, s.begin = c.req.Key, time.Now()
 	c.s.Handler.Serve(c.ctx, &c.req, &s.response)
+	c.mute(&s.response)
 	if err := s.response.Close; err != nil {
 		s.response.Release()
 		return err
@@ -135,6 +136,7 @@ func (c *conn) complete(r *handler.Response) {
 	if wait := r.Wait; wait != nil {
 		r.Wait, r.Ready = nil, nil
 		wait(c.ctx, r)
+		c.mute(r)
 	}
 }
 

@@ -227,7 +227,6 @@ func (m *Metadata) AdmitTopics(ts []NewTopic, validateOnly bool, admit func(*Top
 			topics[n], errs[n] = nil, fmt.Errorf("creating topic %s: %w", t.Name, err)
 		default:
 			topics[n] = m.Image().Topics[t.Name]
-			m.caution(topics[n])
 		}
 	}
 	return topics, errs
@@ -249,16 +248,6 @@ func admitTopics(changes []Change, topics []*Topic, errs []error, admit func(*To
 		next++
 	}
 	return kept
-}
-
-// caution says what of a topic's settings is accepted but not built.
-func (m *Metadata) caution(t *Topic) {
-	if t.Internal {
-		return
-	}
-	for _, text := range config.TopicCautions(t.Overrides) {
-		m.o.Log.Warn(text, "topic", t.Name)
-	}
 }
 
 // EnsureTopic is auto-creation (Metadata requests, coordinators): the topic,
@@ -341,13 +330,7 @@ func (m *Metadata) AlterConfigs(resource ConfigResource, changes []ConfigChange,
 	if err != nil || validateOnly {
 		return err
 	}
-	if err := m.commit(decided); err != nil {
-		return err
-	}
-	if t := m.Image().Topics[resource.Topic]; t != nil && len(decided) > 0 {
-		m.caution(t)
-	}
-	return nil
+	return m.commit(decided)
 }
 
 // AlterClientQuotas alters quotas, one error an alteration: INVALID_REQUEST for

@@ -9,13 +9,15 @@
 //
 // Two kinds of caller meet in a Log. The writer (Append, Roll, Retain,
 // SetLogStart, Close) is one goroutine at a time: the partition's mutex sees to
-// that. Everything else (Read, Sync, the look-ups) may run beside it. Log.mu
+// that. Everything else (Read, Sync, the look-ups, Compact) may run beside it. Log.mu
 // makes the two meet; it is held for look-ups in memory and for publishing
 // what was written, never across a write or an fsync.
 //
 // Words used here besides Kafka's own: a segment is sealed once its index
 // files are on disk; durable is the offset below which everything was
-// fdatasynced; a handle is a counted reference to a segment's open file.
+// fdatasynced; a handle is a counted reference to a segment's open file. To
+// clean a log is to compact it: the clean part ends where the last cleaning
+// did, the dirty part follows.
 //
 // After a write or an fsync has failed the log is offline for good: the state
 // of those pages is unknown, and trying again could report success for data

@@ -121,13 +121,17 @@ func (c *Files) Open() int {
 // calls release once.
 func (s *segment) acquire() (*handle, error) {
 	s.fileMu.Lock()
+	if s.retired {
+		s.fileMu.Unlock()
+		return nil, errReplaced
+	}
 	if h := s.h; h != nil {
 		h.refs.Add(1)
 		s.fileMu.Unlock()
 		h.used.Store(true)
 		return h, nil
 	}
-	f, err := s.log.fs.OpenFile(s.path(".log"), os.O_RDWR)
+	f, err := s.log.fs.OpenFile(s.path(".log"+s.fileSuffix), os.O_RDWR)
 	if err != nil {
 		s.fileMu.Unlock()
 		return nil, err

@@ -44,6 +44,12 @@ type Config struct {
 	AllowGaps          bool
 	FileDeleteDelay    time.Duration // file.delete.delay.ms
 	ProducerExpiration time.Duration // producer.id.expiration.ms
+
+	// For the cleaner. DeleteRetention is delete.retention.ms, MinDirtyRatio
+	// min.cleanable.dirty.ratio; MinCompactionLag and MaxCompactionLag are the
+	// settings of these names, without a limit when they are 0.
+	DeleteRetention, MinCompactionLag, MaxCompactionLag time.Duration
+	MinDirtyRatio                                       float64
 }
 
 func (c Config) withDefaults() Config {
@@ -68,6 +74,15 @@ func (c Config) withDefaults() Config {
 	if c.Retention == 0 {
 		c.Retention = -1
 	}
+	if c.DeleteRetention <= 0 {
+		c.DeleteRetention = 24 * time.Hour
+	}
+	if c.MinDirtyRatio <= 0 {
+		c.MinDirtyRatio = 0.5
+	}
+	if c.AllowGaps && c.MaxCompactionLag > 0 {
+		c.SegmentAge = min(c.SegmentAge, c.MaxCompactionLag) // the active segment is never cleaned
+	}
 	return c
 }
 
@@ -86,6 +101,9 @@ type Options struct {
 	// synced; LogStart the smallest offset that may be read. Both from the
 	// directory's checkpoints, 0 when unknown.
 	RecoveryPoint, LogStart int64
+	// Cleaned is the cleaner's checkpoint: below it offsets may be missing,
+	// whatever AllowGaps says, because the topic was compacted once.
+	Cleaned int64
 	// HostCrash says that the machine, not only the process, went down since
 	// the log was written: what was not synced may be missing in any pattern, so
 	// damage above the recovery point is cut. Without it only a torn tail is.
@@ -101,6 +119,15 @@ type Log struct {
 
 	// producers is the writer's; see mu for what others see of it.
 	producers producerState
+
+	// cleanMu is held while the log is cleaned; closing is closed when the log
+	// is, which ends the cleaning. cleanMu is taken before all others.
+	cleanMu sync.Mutex
+	closing chan struct{}
+
+	// exchangeMu is held by whoever takes segments out of the log: the cleaner while it
+	// exchanges some, retention while it deletes. Taken before syncMu.
+	exchangeMu sync.Mutex
 
 	// syncMu makes Sync and Seal one at a time. Taken before mu. It guards syncing.
 	syncMu  sync.Mutex
@@ -124,6 +151,8 @@ type Log struct {
 	newDir    bool          // the directory itself was created, and its parent not synced since
 	deleted   []deletedFile // renamed, to be unlinked when due
 	changed   bool          // something was appended or cut since Open
+	exchanges int64         // how often segments were exchanged for cleaned ones
+	cleaned   int64         // below it offsets may be missing; set by Open
 
 	recovered Recovered
 }
@@ -149,14 +178,14 @@ type AppendInfo struct {
 // valid. Writer only. An error of the file system takes the log offline; any
 // other error leaves the log as it was.
 func (l *Log) Append(batches []byte, o AppendOptions) (AppendInfo, error) {
-	if err := l.usable(); err != nil {
+	active, err := l.active()
+	if err != nil {
 		return AppendInfo{}, err
 	}
 	info, err := l.prepare(batches, o)
 	if err != nil || info.Duplicate {
 		return info, err
 	}
-	active := l.segments[len(l.segments)-1]
 	if l.mustRoll(active, int64(len(batches)), info) {
 		if active, err = l.roll(); err != nil {
 			return AppendInfo{}, l.fail(err)
@@ -182,6 +211,13 @@ func (l *Log) Append(batches []byte, o AppendOptions) (AppendInfo, error) {
 	}
 	l.mu.Unlock()
 	return info, nil
+}
+
+// active is the segment that is written to. Only the writer changes which it is.
+func (l *Log) active() (*segment, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.segments[len(l.segments)-1], l.usableLocked()
 }
 
 // split is record.Next for bytes that prepare has walked already.
@@ -306,11 +342,9 @@ func (l *Log) roll() (*segment, error) {
 
 // Roll starts a new segment if the active one holds anything. Writer only.
 func (l *Log) Roll() error {
-	if err := l.usable(); err != nil {
+	active, err := l.active()
+	if err != nil || active.size == 0 {
 		return err
-	}
-	if l.segments[len(l.segments)-1].size == 0 {
-		return nil
 	}
 	if _, err := l.roll(); err != nil {
 		return l.fail(err)
@@ -597,16 +631,17 @@ func (l *Log) EpochEnd(epoch int32) (int32, int64) {
 // Close writes what a clean restart needs and closes the files. Nothing is
 // fsynced: the caller syncs the whole directory once for all its logs and only
 // then writes the clean shutdown marker. A log that is offline writes nothing
-// and returns its error. Writer only; Sync may not run any more.
+// and returns its error. Writer only; Sync may not run any more. A cleaning is
+// waited for: it ends when it notices.
 func (l *Log) Close() error {
+	if !l.shut() {
+		return nil
+	}
+	l.cleanMu.Lock()
+	defer l.cleanMu.Unlock()
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
 	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return nil
-	}
-	l.closed = true
 	failed, changed := l.failed, l.changed
 	active := l.segments[len(l.segments)-1]
 	l.mu.Unlock()
@@ -618,6 +653,18 @@ func (l *Log) Close() error {
 		s.close()
 	}
 	return errors.Join(failed, err)
+}
+
+// shut ends the use of the log; false when it was ended already.
+func (l *Log) shut() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.closed = true
+	close(l.closing)
+	return true
 }
 
 func (l *Log) writeClosing(active *segment) error {
@@ -641,12 +688,15 @@ func (l *Log) writeClosing(active *segment) error {
 	return l.writeEpochs(false)
 }
 
-// Discard closes the files of a log that is being deleted and writes nothing. Writer only.
+// Discard closes the files of a log that is being deleted and writes nothing.
+// Writer only. When it returns, a cleaning has ended and no file is touched any more.
 func (l *Log) Discard() {
+	l.shut()
+	l.cleanMu.Lock()
+	defer l.cleanMu.Unlock()
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
 	l.mu.Lock()
-	l.closed = true
 	segments := l.segments
 	l.mu.Unlock()
 	for _, s := range segments {

@@ -22,6 +22,7 @@ const (
 	RecoveryPointFile = "recovery-point-offset-checkpoint"
 	LogStartFile      = "log-start-offset-checkpoint"
 	ReplicationFile   = "replication-offset-checkpoint"
+	CleanerFile       = "cleaner-offset-checkpoint"
 )
 
 // ErrForeignDir means that a directory holds something that is not a broker's.

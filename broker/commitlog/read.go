@@ -89,8 +89,9 @@ func (l *Log) spotOf(i int, offset int64) spot {
 	return p
 }
 
-// errRetry means that the segment went away between look-up and open.
-var errRetry = errors.New("segment was deleted")
+// errRetry means that the segment went away between look-up and open: deleted,
+// or exchanged for a cleaned one.
+var errRetry = errors.New("segment is gone")
 
 // find places an offset in a segment's file: the first batch that ends at or
 // after it. io.EOF when every batch of the segment ends before it.
@@ -181,7 +182,7 @@ func (l *Log) Read(offset, limit int64, maxBytes int, minOne bool) (Range, error
 
 		r, err := l.readSpot(p, offset, limit, int64(max(maxBytes, 0)), minOne)
 		switch {
-		case errors.Is(err, errRetry):
+		case errors.Is(err, errRetry), err != nil && !errors.Is(err, io.EOF) && p.seg.gone():
 			continue
 		case errors.Is(err, io.EOF) && p.next != math.MaxInt64:
 			// A gap at the segment's end (compaction): go on in the next one.

@@ -48,7 +48,7 @@ func Open(o Options) (*Log, error) {
 	}
 	l := &Log{
 		fs: o.FS, dir: o.Dir, files: o.Files, now: o.NowMs, cfg: o.Config.withDefaults(),
-		logStart: o.LogStart, firstOpen: math.MaxInt64,
+		logStart: o.LogStart, firstOpen: math.MaxInt64, cleaned: o.Cleaned, closing: make(chan struct{}),
 	}
 	found, err := l.list()
 	if err != nil {
@@ -75,6 +75,9 @@ type listing struct {
 // list reads the directory and removes remnants of deletions and replacements.
 func (l *Log) list() (listing, error) {
 	if err := l.fs.MkdirAll(l.dir); err != nil {
+		return listing{}, err
+	}
+	if err := l.finishExchanges(); err != nil {
 		return listing{}, err
 	}
 	entries, err := l.fs.ReadDir(l.dir)
@@ -339,7 +342,7 @@ func (l *Log) recover(found listing, o Options, epochsLost bool) error {
 	for i := 0; i < len(l.segments); i++ {
 		s := l.segments[i]
 		last := i == len(l.segments)-1
-		if i > 0 && s.base < next || i > 0 && s.base > next && !l.cfg.AllowGaps {
+		if i > 0 && s.base < next || i > 0 && s.base > next && !l.mayMiss(s.base) {
 			return l.damaged(i, next, o, fmt.Errorf("%w: offset %d is followed by a segment that begins at %d", ErrCorrupt, next-1, s.base), nil)
 		}
 		next = max(next, s.base)
@@ -368,6 +371,9 @@ func (l *Log) recover(found listing, o Options, epochsLost bool) error {
 	}
 	return l.keep(next, o)
 }
+
+// mayMiss tells whether offsets just below this one may be missing without damage.
+func (l *Log) mayMiss(offset int64) bool { return l.cfg.AllowGaps || offset <= l.cleaned }
 
 // trimZeros cuts the rest of the file off, if it is all zeros; end.bad is nil then.
 func (l *Log) trimZeros(s *segment, end *scanned) error {
@@ -567,7 +573,7 @@ func (l *Log) scan(s *segment, verifyFrom int64, epochsLost bool) (scanned, erro
 		b, f, err := in.header(end.position)
 		copy(header[:], b)
 		b = header[:]
-		if err == nil && (f.baseOffset < end.next || f.baseOffset > end.next && !l.cfg.AllowGaps || f.lastOffset-s.base > math.MaxInt32) {
+		if err == nil && (f.baseOffset < end.next || f.baseOffset > end.next && !l.mayMiss(f.baseOffset) || f.lastOffset-s.base > math.MaxInt32) {
 			err = fmt.Errorf("offset %d where %d was expected", f.baseOffset, end.next)
 		}
 		if err == nil && f.lastOffset >= verifyFrom {

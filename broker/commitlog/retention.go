@@ -18,11 +18,16 @@ type deletedFile struct {
 // Retain deletes the oldest segments that time, size or the log start offset
 // let go, none that reaches limit (the high watermark), and returns how many.
 // The files are renamed now and unlinked by Purge after the delete delay.
-// Writer only; it syncs only when it had to roll the active segment away.
+// Writer only; it syncs only when it had to roll the active segment away. While
+// the cleaner exchanges segments nothing goes: there is a next time.
 func (l *Log) Retain(limit int64) (int, error) {
 	if err := l.usable(); err != nil {
 		return 0, err
 	}
+	if !l.exchangeMu.TryLock() {
+		return 0, nil
+	}
+	defer l.exchangeMu.Unlock()
 	n, err := l.countExpired(limit)
 	if err != nil || n == 0 {
 		return 0, err
@@ -53,7 +58,7 @@ func (l *Log) countExpired(limit int64) (int, error) {
 		if i+1 < len(l.segments) {
 			end = l.segments[i+1].base
 		}
-		if end > limit || s.size == 0 {
+		if end > limit || s.size == 0 && i+1 == len(l.segments) {
 			break
 		}
 		expired := end <= l.logStart && i+1 < len(l.segments)
@@ -81,7 +86,6 @@ func (l *Log) countExpired(limit int64) (int, error) {
 }
 
 func (l *Log) deleteOldest(n int) error {
-	dueMs := l.now() + l.cfg.FileDeleteDelay.Milliseconds()
 	l.mu.Lock()
 	old := l.segments[:n]
 	l.segments = slices.Clone(l.segments[n:])
@@ -96,21 +100,29 @@ func (l *Log) deleteOldest(n int) error {
 	l.mu.Unlock()
 	var errs []error
 	for _, s := range old {
-		for _, suffix := range []string{".log", ".index", ".timeindex", ".snapshot"} {
-			name := s.path(suffix)
-			err := l.fs.Rename(name, name+deletedSuffix)
-			if notExist(err) {
-				continue
-			}
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			l.mu.Lock()
-			l.deleted = append(l.deleted, deletedFile{name + deletedSuffix, dueMs})
-			l.mu.Unlock()
-		}
+		errs = append(errs, l.renameDeleted(s, append(slices.Clone(segmentSuffixes), ".snapshot")))
 		s.close()
+	}
+	return errors.Join(errs...)
+}
+
+// renameDeleted renames those of a segment's files that are there; Purge
+// unlinks them after the delete delay.
+func (l *Log) renameDeleted(s *segment, suffixes []string) error {
+	var errs []error
+	for _, suffix := range suffixes {
+		name := s.path(suffix)
+		err := l.fs.Rename(name, name+deletedSuffix)
+		if notExist(err) {
+			continue
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		l.mu.Lock()
+		l.deleted = append(l.deleted, deletedFile{name + deletedSuffix, l.now() + l.cfg.FileDeleteDelay.Milliseconds()})
+		l.mu.Unlock()
 	}
 	return errors.Join(errs...)
 }
@@ -154,6 +166,8 @@ func (l *Log) Tidy() error {
 	if err := l.usable(); err != nil {
 		return err
 	}
+	l.mu.Lock() // the cleaner looks at the producers
+	defer l.mu.Unlock()
 	l.producers.expire(l.now(), l.cfg.ProducerExpiration)
 	return nil
 }

@@ -20,9 +20,12 @@ type segment struct {
 	log  *Log
 	base int64
 
-	// fileMu guards h.
-	fileMu sync.Mutex
-	h      *handle
+	// fileMu guards h, the names of the segment's files, and the writing of its
+	// index files.
+	fileMu     sync.Mutex
+	h          *handle
+	fileSuffix string // of the log file while the segment takes the place of others
+	retired    bool   // a cleaned segment has its place, and its files' names
 	// unsynced says that the file holds bytes no fdatasync has covered.
 	unsynced atomic.Bool
 
@@ -184,20 +187,40 @@ func parseHeader(b []byte, position, end int64) (found, error) {
 
 // writeIndexes writes the index files of a rolled segment: temporary file,
 // then rename. The content is only fsynced when sync is set: lost index files
-// are rebuilt.
+// are rebuilt. A segment that was replaced has none any more.
 func (s *segment) writeIndexes(offsets []offsetEntry, times []timeEntry, sync bool) error {
+	s.fileMu.Lock()
+	defer s.fileMu.Unlock()
+	if s.retired {
+		return nil
+	}
+	return s.writeIndexesAs("", offsets, times, sync)
+}
+
+// writeIndexesAs is writeIndexes with a suffix behind the files' names.
+func (s *segment) writeIndexesAs(suffix string, offsets []offsetEntry, times []timeEntry, sync bool) error {
 	b := make([]byte, 0, len(offsets)*offsetEntrySize)
 	for _, e := range offsets {
 		b = e.append(b)
 	}
-	if err := replaceFileLazily(s.log.fs, s.path(".index"), b, sync); err != nil {
+	if err := replaceFileLazily(s.log.fs, s.path(".index"+suffix), b, sync); err != nil {
 		return err
 	}
 	b = make([]byte, 0, len(times)*timeEntrySize)
 	for _, e := range times {
 		b = e.append(b)
 	}
-	return replaceFileLazily(s.log.fs, s.path(".timeindex"), b, sync)
+	return replaceFileLazily(s.log.fs, s.path(".timeindex"+suffix), b, sync)
+}
+
+// openIndex opens one of a sealed segment's index files.
+func (s *segment) openIndex(suffix string, entrySize int) (*fileIndex, error) {
+	s.fileMu.Lock()
+	defer s.fileMu.Unlock()
+	if s.retired { // the file of that name is another segment's
+		return nil, fmt.Errorf("%w: %w", errIndex, errReplaced)
+	}
+	return openFileIndex(s.log.fs, s.path(suffix), entrySize)
 }
 
 // offsetIndex opens the sealed segment's offset index, once a handle.
@@ -205,7 +228,7 @@ func (h *handle) offsetIndex() (*fileIndex, error) {
 	h.indexMu.Lock()
 	defer h.indexMu.Unlock()
 	if h.offsets == nil {
-		x, err := openFileIndex(h.seg.log.fs, h.seg.path(".index"), offsetEntrySize)
+		x, err := h.seg.openIndex(".index", offsetEntrySize)
 		if err != nil {
 			return nil, err
 		}
@@ -218,7 +241,7 @@ func (h *handle) timeIndex() (*fileIndex, error) {
 	h.indexMu.Lock()
 	defer h.indexMu.Unlock()
 	if h.times == nil {
-		x, err := openFileIndex(h.seg.log.fs, h.seg.path(".timeindex"), timeEntrySize)
+		x, err := h.seg.openIndex(".timeindex", timeEntrySize)
 		if err != nil {
 			return nil, err
 		}

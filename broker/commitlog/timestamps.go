@@ -25,6 +25,32 @@ var nothing = Stamped{-1, -1, -1}
 // [log start, limit). Any goroutine. It reads index entries, then batch
 // headers, and decodes one batch.
 func (l *Log) OffsetForTimestamp(unixMs, limit int64) (Stamped, error) {
+	return l.undisturbed(func() (Stamped, error) { return l.offsetForTimestamp(unixMs, limit) })
+}
+
+// MaxTimestamp returns the first record that has the largest timestamp below limit.
+func (l *Log) MaxTimestamp(limit int64) (Stamped, error) {
+	return l.undisturbed(func() (Stamped, error) { return l.findMaxTimestamp(limit) })
+}
+
+// undisturbed repeats a look-up over all segments when the cleaner exchanged some
+// meanwhile: it may have passed over what moved. Exchanges are rarer than look-ups by far.
+func (l *Log) undisturbed(find func() (Stamped, error)) (Stamped, error) {
+	for {
+		l.mu.Lock()
+		before := l.exchanges
+		l.mu.Unlock()
+		got, err := find()
+		l.mu.Lock()
+		after := l.exchanges
+		l.mu.Unlock()
+		if before == after {
+			return got, err
+		}
+	}
+}
+
+func (l *Log) offsetForTimestamp(unixMs, limit int64) (Stamped, error) {
 	l.mu.Lock()
 	if err := l.usableLocked(); err != nil {
 		l.mu.Unlock()
@@ -56,8 +82,7 @@ func (l *Log) OffsetForTimestamp(unixMs, limit int64) (Stamped, error) {
 	return nothing, nil
 }
 
-// MaxTimestamp returns the first record that has the largest timestamp below limit.
-func (l *Log) MaxTimestamp(limit int64) (Stamped, error) {
+func (l *Log) findMaxTimestamp(limit int64) (Stamped, error) {
 	l.mu.Lock()
 	if err := l.usableLocked(); err != nil {
 		l.mu.Unlock()

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // broker is a broker setting with a default.
 func broker(name string, t Type, value string, rule Rule, doc string) Setting {
@@ -16,7 +19,7 @@ func unset(name string, t Type, rule Rule, doc string) Setting {
 // Where a default differs from Kafka's, the sentence says so.
 func brokerSettings() []Setting {
 	var all []Setting
-	for _, part := range [][]Setting{networkSettings(), logSettings(), topicDefaultSettings(), groupSettings(), quotaSettings(), ownSettings(), acceptedSettings()} {
+	for _, part := range [][]Setting{networkSettings(), logSettings(), cleanerSettings(), topicDefaultSettings(), groupSettings(), quotaSettings(), ownSettings(), acceptedSettings()} {
 		all = append(all, part...)
 	}
 	return all
@@ -68,11 +71,31 @@ func logSettings() []Setting {
 	}
 }
 
+// cleanerSettings are those of the log cleaner; what it does for a topic is in
+// the topic's settings.
+func cleanerSettings() []Setting {
+	settings := []Setting{
+		broker("log.cleaner.dedupe.buffer.size", Long, "134217728", atLeast(1<<20), "Most memory for the cleaner's map of keys, in bytes; a key takes 24 of them. It is taken as a log needs it, and given back when nothing is left to clean."),
+		broker("log.cleaner.io.buffer.load.factor", Double, "0.9", between(0.01, 1), "How full the map of keys may get; a log with more keys is cleaned in several rounds."),
+		broker("log.cleaner.io.buffer.size", Int, "524288", atLeast(0), "Memory for the cleaner's reading and writing, in bytes; 8192 at least. One record batch is held decompressed beside it."),
+		broker("log.cleaner.io.max.bytes.per.second", Double, "1.7976931348623157E308", between(1, math.MaxFloat64), "Most bytes that the cleaner reads and writes a second, on average."),
+		broker("log.cleaner.backoff.ms", Long, "15000", atLeast(0), "How long the cleaner waits when no log is due, in milliseconds; 100 at least."),
+	}
+	for i := range settings {
+		settings[i].Dynamic = true
+	}
+	return append(settings, broker("log.cleaner.enable", Boolean, "true", Rule{}, "Whether compacted topics are compacted. If not, they and __consumer_offsets grow without end."))
+}
+
 // topicDefaultSettings are the broker keys that give topics their defaults.
 // They are dynamic: topics without an override follow at once.
 func topicDefaultSettings() []Setting {
 	settings := []Setting{
 		broker("log.cleanup.policy", List, "delete", listOf("compact", "delete"), "Default of cleanup.policy."),
+		broker("log.cleaner.delete.retention.ms", Long, "86400000", atLeast(0), "Default of delete.retention.ms."),
+		broker("log.cleaner.max.compaction.lag.ms", Long, maxLong, atLeast(1), "Default of max.compaction.lag.ms."),
+		broker("log.cleaner.min.compaction.lag.ms", Long, "0", atLeast(0), "Default of min.compaction.lag.ms."),
+		broker("log.cleaner.min.cleanable.ratio", Double, "0.5", between(0, 1), "Default of min.cleanable.dirty.ratio."),
 		broker("log.segment.delete.delay.ms", Long, "60000", atLeast(0), "Default of file.delete.delay.ms, in milliseconds."),
 		broker("log.flush.interval.messages", Long, maxLong, atLeast(1), "Default of flush.messages."),
 		{Name: "log.flush.interval.ms", Type: Long, Null: true, Rule: atLeast(0), Synonyms: []Synonym{{Name: "log.flush.scheduler.interval.ms"}},
@@ -163,7 +186,6 @@ func acceptedSettings() []Setting {
 		broker("queued.max.requests", Int, "500", atLeast(1), "Bound of Kafka's request queue; there is no such queue here."),
 		broker("queued.max.request.bytes", Long, "-1", Rule{}, "Bound of Kafka's request queue, in bytes."),
 		broker("socket.listen.backlog.size", Int, "50", atLeast(1), "Length of the accept queue; Go's listener takes the system's maximum."),
-		broker("log.cleaner.enable", Boolean, "true", Rule{}, "Whether the log cleaner runs; compaction is not built yet."),
 		broker("process.roles", List, "broker", listOf("broker", "controller"), "Roles in KRaft; this broker is both."),
 		unset("controller.quorum.voters", List, Rule{}, "Controllers in KRaft; this node is its own."),
 		unset("controller.listener.names", List, Rule{}, "Listeners of the controller. Listeners named here are not opened."),
@@ -188,10 +210,7 @@ func acceptedSettings() []Setting {
 		broker("compression.gzip.level", Int, "-1", between(1, 9).or("-1"), "Default of the topic setting of the same name."),
 		broker("compression.lz4.level", Int, "9", between(1, 17), "Default of the topic setting of the same name."),
 		broker("compression.zstd.level", Int, "3", between(-131072, 22), "Default of the topic setting of the same name."),
-		broker("log.cleaner.delete.retention.ms", Long, "86400000", atLeast(0), "Default of delete.retention.ms."),
-		broker("log.cleaner.max.compaction.lag.ms", Long, maxLong, atLeast(1), "Default of max.compaction.lag.ms."),
-		broker("log.cleaner.min.compaction.lag.ms", Long, "0", atLeast(0), "Default of min.compaction.lag.ms."),
-		broker("log.cleaner.min.cleanable.ratio", Double, "0.5", between(0, 1), "Default of min.cleanable.dirty.ratio."),
+		broker("log.cleaner.threads", Int, "1", atLeast(0), "Threads of the log cleaner; here one goroutine cleans the log directory, whatever the number."),
 		{Name: "log.roll.jitter.hours", Type: Int, Default: "0", Rule: atLeast(0), unbuilt: notBuilt(noJitter, "0"),
 			Doc: "Default of segment.jitter.ms, in hours."},
 		{Name: "log.roll.jitter.ms", Type: Long, Null: true, Rule: atLeast(0), unbuilt: notBuilt(noJitter, "0"),

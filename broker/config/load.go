@@ -202,9 +202,6 @@ func (l *loading) finish() {
 		sort.Strings(keys)
 		l.node.warn("", "accepted, no effect: "+strings.Join(keys, ", "))
 	}
-	if cleanupCaution(l.node.text("log.cleanup.policy")) != "" {
-		l.node.warn("log.cleanup.policy", "log.cleanup.policy=compact: "+cautionCompaction)
-	}
 }
 
 // applyPort puts --port into the one listener.

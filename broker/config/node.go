@@ -45,6 +45,8 @@ type Node struct {
 	MessageMaxBytes                              int32
 	MaxDescribedPartitions                       int32
 
+	Cleaner Cleaner
+
 	RetentionCheckInterval   time.Duration
 	ProducerExpiration       time.Duration
 	OffsetMetadataMaxBytes   int32
@@ -65,6 +67,17 @@ type Node struct {
 	dynamicDefault map[string]string // altered for every broker
 	dynamic        map[string]string // altered for this broker
 	warnings       []Warning
+}
+
+// Cleaner is the settings of the log cleaner; all but Enabled can be altered
+// while the broker runs.
+type Cleaner struct {
+	Enabled        bool
+	DedupeBytes    int64
+	LoadFactor     float64
+	BufferBytes    int
+	BytesPerSecond float64
+	Backoff        time.Duration
 }
 
 // Warning is a sentence about a setting that a person should read.
@@ -100,6 +113,7 @@ func (n *Node) WithDynamic(all, this map[string]string) (*Node, error) {
 	after := *n
 	after.dynamicDefault, after.dynamic = maps.Clone(all), maps.Clone(this)
 	after.MessageMaxBytes = int32(after.whole("message.max.bytes"))
+	after.fillCleaner()
 	if _, err := ParseTopic(&after, nil); err != nil {
 		return nil, err
 	}
@@ -136,6 +150,7 @@ func (n *Node) fill() error {
 	n.MessageMaxBytes = int32(n.whole("message.max.bytes"))
 	n.MaxDescribedPartitions = int32(n.whole("max.request.partition.size.limit"))
 
+	n.fillCleaner()
 	n.RetentionCheckInterval = n.millis("log.retention.check.interval.ms")
 	n.ProducerExpiration = n.millis("producer.id.expiration.ms")
 	n.OffsetMetadataMaxBytes = int32(n.whole("offset.metadata.max.bytes"))
@@ -155,6 +170,17 @@ func (n *Node) fill() error {
 	n.ControllerQuotaSamples = int(n.whole("controller.quota.window.num"))
 	n.ControllerQuotaWindow = time.Duration(n.whole("controller.quota.window.size.seconds")) * time.Second
 	return n.listen()
+}
+
+func (n *Node) fillCleaner() {
+	n.Cleaner = Cleaner{
+		Enabled:        n.truth("log.cleaner.enable"),
+		DedupeBytes:    n.whole("log.cleaner.dedupe.buffer.size"),
+		LoadFactor:     n.fraction("log.cleaner.io.buffer.load.factor"),
+		BufferBytes:    int(n.whole("log.cleaner.io.buffer.size")),
+		BytesPerSecond: n.fraction("log.cleaner.io.max.bytes.per.second"),
+		Backoff:        n.millis("log.cleaner.backoff.ms"),
+	}
 }
 
 // set returns the value that a broker key was given, without its synonyms and default.
@@ -224,6 +250,8 @@ func (n *Node) text(key string) string {
 
 func (n *Node) whole(key string) int64 { return wholeNumber(n.text(key)) }
 
+func (n *Node) fraction(key string) float64 { return fraction(n.text(key)) }
+
 func (n *Node) truth(key string) bool {
 	value, _ := parseBool(n.text(key))
 	return value
@@ -234,6 +262,15 @@ func (n *Node) millis(key string) time.Duration { return milliseconds(n.whole(ke
 // wholeNumber reads a number that Check has accepted.
 func wholeNumber(text string) int64 {
 	v, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		panic("config: unchecked number " + strconv.Quote(text))
+	}
+	return v
+}
+
+// fraction reads a number, whole or not, that Check has accepted.
+func fraction(text string) float64 {
+	v, err := strconv.ParseFloat(text, 64)
 	if err != nil {
 		panic("config: unchecked number " + strconv.Quote(text))
 	}

@@ -40,8 +40,6 @@ type Setting struct {
 	Synonyms []Synonym
 	// unbuilt refuses values that ask for what is not built.
 	unbuilt func(text string) string
-	// caution is said when the value is set, though it is accepted.
-	caution func(text string) string
 }
 
 // Synonym is another key that gives a setting its value.
@@ -71,14 +69,6 @@ func (s *Setting) Check(text string) error {
 		}
 	}
 	return nil
-}
-
-// Caution returns a sentence a person should read when this value is set, or "".
-func (s *Setting) Caution(text string) string {
-	if s.caution == nil {
-		return ""
-	}
-	return s.caution(strings.TrimSpace(text))
 }
 
 func (s *Setting) refuse(text, why string) error {
@@ -150,7 +140,7 @@ func Names(scope Scope) []string {
 var acceptedPrefixes = []string{
 	"add.partitions.to.txn.", "alter.log.dirs.", "broker.heartbeat.", "broker.session.", "config.providers",
 	"confluent.", "controlled.shutdown.", "controller.", "delegation.token.", "group.consumer.", "group.share.",
-	"group.streams.", "inter.broker.", "kafka.metrics.", "leader.imbalance.", "listener.name.", "log.cleaner.",
+	"group.streams.", "inter.broker.", "kafka.metrics.", "leader.imbalance.", "listener.name.",
 	"log4j", "metadata.", "metric.reporters", "metrics.", "password.encoder.", "quota.", "remote.",
 	"replica.", "replication.quota.", "sasl.", "security.", "share.coordinator.", "ssl.", "telemetry.",
 	"transaction.", "zookeeper.",

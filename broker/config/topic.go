@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"sort"
 	"strings"
 	"time"
@@ -13,9 +14,11 @@ import (
 // the least positive value, which means the same: the rooms below take a zero
 // for "not given".
 type Topic struct {
-	// CleanupDelete and CleanupCompact are cleanup.policy. Compaction is not
-	// built: a topic that is only compacted keeps all its records.
+	// CleanupDelete and CleanupCompact are cleanup.policy; the next four are for
+	// a compacted topic.
 	CleanupDelete, CleanupCompact                         bool
+	DeleteRetention, MinCompactionLag, MaxCompactionLag   time.Duration
+	MinDirtyRatio                                         float64 // 0 to 1
 	SegmentBytes, SegmentIndexBytes, IndexIntervalBytes   int64
 	SegmentAge, Retention, FileDeleteDelay, FlushInterval time.Duration // <0: for ever
 	RetentionBytes, FlushMessages                         int64
@@ -78,6 +81,10 @@ func ParseTopic(n *Node, overrides map[string]string) (*Topic, error) {
 		return nil, fmt.Errorf("%w: min.compaction.lag.ms (%d) is larger than max.compaction.lag.ms (%d)", ErrInvalid, low, high)
 	}
 	t := &Topic{
+		DeleteRetention:    max1(milliseconds(v.whole("delete.retention.ms"))),
+		MinCompactionLag:   milliseconds(v.whole("min.compaction.lag.ms")),
+		MaxCompactionLag:   milliseconds(v.whole("max.compaction.lag.ms")),
+		MinDirtyRatio:      max(fraction(v.text("min.cleanable.dirty.ratio")), math.SmallestNonzeroFloat64),
 		SegmentBytes:       v.whole("segment.bytes"),
 		SegmentIndexBytes:  v.whole("segment.index.bytes"),
 		IndexIntervalBytes: max1(v.whole("index.interval.bytes")),
@@ -111,24 +118,6 @@ func max1[N int64 | time.Duration](v N) N {
 		return 1
 	}
 	return v
-}
-
-// TopicCautions are the sentences a person should read about a topic's
-// overrides, ordered by key, each once: what is accepted but not built.
-func TopicCautions(overrides map[string]string) []string {
-	var cautions []string
-	seen := map[string]bool{}
-	for _, name := range topicRegistry.names {
-		value, ok := overrides[name]
-		if !ok {
-			continue
-		}
-		if text := topicRegistry.byName[name].Caution(value); text != "" && !seen[text] {
-			seen[text] = true
-			cautions = append(cautions, name+"="+value+": "+text)
-		}
-	}
-	return cautions
 }
 
 // topicValues resolves topic settings: overrides, then the broker's.

@@ -12,25 +12,6 @@ func notBuilt(why string, allowed ...string) func(string) string {
 	}
 }
 
-// cautionCompaction is said wherever a topic asks for compaction.
-//
-// cleanup.policy=compact is accepted though the cleaner is not built: Kafka
-// Connect and Streams read it back through DescribeConfigs and refuse to work
-// without it, and keeping every record is the safe side of not compacting.
-// The topic then keeps what a cleaner would remove.
-const cautionCompaction = "compaction is not built yet: nothing is removed by key"
-
-func cleanupCaution(text string) string {
-	for _, policy := range SplitList(text) {
-		if policy == "compact" {
-			return cautionCompaction
-		}
-	}
-	return ""
-}
-
-func alwaysCompactionCaution(string) string { return cautionCompaction }
-
 // synonym is the usual case: one broker key of the same unit.
 func synonym(name string) []Synonym { return []Synonym{{Name: name}} }
 
@@ -46,8 +27,8 @@ const (
 func topicSettings() []Setting {
 	settings := []Setting{
 		{Name: "cleanup.policy", Type: List, Default: "delete", Rule: listOf("compact", "delete"),
-			Synonyms: synonym("log.cleanup.policy"), caution: cleanupCaution,
-			Doc: "How old records go: delete removes whole segments by age and size, compact keeps the last record of each key. Empty keeps all. Compaction is not built yet: a compacted topic keeps all its records."},
+			Synonyms: synonym("log.cleanup.policy"),
+			Doc:      "How old records go: delete removes whole segments by age and size, compact keeps the last record of each key. Empty keeps all."},
 		{Name: "compression.gzip.level", Type: Int, Default: "-1", Rule: between(1, 9).or("-1"), Synonyms: synonym("compression.gzip.level"),
 			Doc: "Level used when compression.type is gzip; without meaning under producer."},
 		{Name: "compression.lz4.level", Type: Int, Default: "9", Rule: between(1, 17), Synonyms: synonym("compression.lz4.level"),
@@ -59,8 +40,7 @@ func topicSettings() []Setting {
 		{Name: "compression.zstd.level", Type: Int, Default: "3", Rule: between(-131072, 22), Synonyms: synonym("compression.zstd.level"),
 			Doc: "Level used when compression.type is zstd; without meaning under producer."},
 		{Name: "delete.retention.ms", Type: Long, Default: "86400000", Rule: atLeast(0), Synonyms: synonym("log.cleaner.delete.retention.ms"),
-			caution: alwaysCompactionCaution,
-			Doc:     "How long a compacted topic keeps tombstones, in milliseconds. Stored; has no effect until compaction is built."},
+			Doc: "How long a compacted topic keeps tombstones and transaction markers after their first cleaning, in milliseconds."},
 		{Name: "file.delete.delay.ms", Type: Long, Default: "60000", Rule: atLeast(0), Synonyms: synonym("log.segment.delete.delay.ms"),
 			Doc: "How long a removed segment's file stays on disk, in milliseconds."},
 		{Name: "flush.messages", Type: Long, Default: maxLong, Rule: atLeast(1), Synonyms: synonym("log.flush.interval.messages"),
@@ -73,8 +53,7 @@ func topicSettings() []Setting {
 		{Name: "internal.segment.bytes", Type: Int, Null: true, Rule: atLeast(1), Internal: true,
 			Doc: "Segment size below the public minimum, in bytes, for tests."},
 		{Name: "max.compaction.lag.ms", Type: Long, Default: maxLong, Rule: atLeast(1), Synonyms: synonym("log.cleaner.max.compaction.lag.ms"),
-			caution: alwaysCompactionCaution,
-			Doc:     "Longest time a record stays uncompacted, in milliseconds. Stored; has no effect until compaction is built."},
+			Doc: "Longest time a record stays uncompacted, in milliseconds. A compacted topic closes its segments at this age, too."},
 		{Name: "max.message.bytes", Type: Int, Default: "1048588", Rule: atLeast(0), Synonyms: synonym("message.max.bytes"),
 			Doc: "Largest record batch accepted, in bytes, as sent (compressed)."},
 		{Name: "message.timestamp.after.max.ms", Type: Long, Default: "3600000", Rule: atLeast(0), Synonyms: synonym("log.message.timestamp.after.max.ms"),
@@ -84,11 +63,9 @@ func topicSettings() []Setting {
 		{Name: "message.timestamp.type", Type: String, Default: "CreateTime", Rule: oneOf("CreateTime", "LogAppendTime"), Synonyms: synonym("log.message.timestamp.type"),
 			Doc: "Whether a record's timestamp is the producer's (CreateTime) or the time of the append (LogAppendTime)."},
 		{Name: "min.cleanable.dirty.ratio", Type: Double, Default: "0.5", Rule: between(0, 1), Synonyms: synonym("log.cleaner.min.cleanable.ratio"),
-			caution: alwaysCompactionCaution,
-			Doc:     "Share of uncompacted bytes at which the cleaner starts. Stored; has no effect until compaction is built."},
+			Doc: "Share of uncompacted bytes above which a log is cleaned."},
 		{Name: "min.compaction.lag.ms", Type: Long, Default: "0", Rule: atLeast(0), Synonyms: synonym("log.cleaner.min.compaction.lag.ms"),
-			caution: alwaysCompactionCaution,
-			Doc:     "Shortest time a record stays uncompacted, in milliseconds. Stored; has no effect until compaction is built."},
+			Doc: "Shortest time a record stays uncompacted, in milliseconds."},
 		{Name: "min.insync.replicas", Type: Int, Default: "1", Rule: atLeast(1), Synonyms: synonym("min.insync.replicas"),
 			Doc: "In-sync replicas that an acks=all append needs; never more than the topic has replicas, so on one node it always holds."},
 		{Name: "preallocate", Type: Boolean, Default: "false", Synonyms: synonym("log.preallocate"),

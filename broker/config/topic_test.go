@@ -97,12 +97,36 @@ func TestTopicRefusals(t *testing.T) {
 	}
 }
 
-func TestCompactionIsCautioned(t *testing.T) {
-	if got := TopicCautions(map[string]string{"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}); len(got) != 1 || !strings.Contains(got[0], "not built") {
-		t.Errorf("cautions %v", got)
+func TestCleanerSettings(t *testing.T) {
+	topic, err := ParseTopic(mustLoad(t, "log.cleaner.delete.retention.ms=7", "log.cleaner.min.cleanable.ratio=0.25"), map[string]string{"min.compaction.lag.ms": "5"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := TopicCautions(map[string]string{"cleanup.policy": "delete", "retention.ms": "1"}); len(got) != 0 {
-		t.Errorf("cautions %v", got)
+	if topic.DeleteRetention != 7*time.Millisecond || topic.MinDirtyRatio != 0.25 || topic.MinCompactionLag != 5*time.Millisecond || topic.MaxCompactionLag != math.MaxInt64 {
+		t.Errorf("%+v", topic)
+	}
+	// A zero must not reach the log as "not given".
+	topic, err = ParseTopic(Default(), map[string]string{"delete.retention.ms": "0", "min.cleanable.dirty.ratio": "0"})
+	if err != nil || topic.DeleteRetention <= 0 || topic.DeleteRetention.Milliseconds() != 0 || topic.MinDirtyRatio <= 0 || topic.MinDirtyRatio > 1e-300 {
+		t.Errorf("%+v, %v", topic, err)
+	}
+	n := mustLoad(t, "log.cleaner.backoff.ms=20", "log.cleaner.io.max.bytes.per.second=1.5e6")
+	want := Cleaner{Enabled: true, DedupeBytes: 128 << 20, LoadFactor: 0.9, BufferBytes: 512 << 10, BytesPerSecond: 1.5e6, Backoff: 20 * time.Millisecond}
+	if n.Cleaner != want {
+		t.Errorf("%+v, want %+v", n.Cleaner, want)
+	}
+	after, err := n.WithDynamic(map[string]string{"log.cleaner.dedupe.buffer.size": "2097152"}, map[string]string{"log.cleaner.backoff.ms": "30"})
+	want.DedupeBytes, want.Backoff = 2<<20, 30*time.Millisecond
+	if err != nil || after.Cleaner != want {
+		t.Errorf("altered: %+v, %v, want %+v", after.Cleaner, err, want)
+	}
+	for _, key := range []string{"log.cleaner.enable", "log.cleaner.threads"} {
+		if err := CheckDynamic(key, "1"); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	if got := Default().Cleaner.BytesPerSecond; got != math.MaxFloat64 {
+		t.Errorf("a limit of %v bytes a second by default", got)
 	}
 }
 

@@ -31,6 +31,8 @@ type Sources struct {
 	Brokers func() int
 	// OfflineLogDirs counts failed log directories.
 	OfflineLogDirs func() int
+	// Cleaner is the state of the log cleaner.
+	Cleaner func() Cleaner
 	// Usages lists what quotas measure of clients, Throttled how often each
 	// quota, by Kafka's key, made a client wait.
 	Usages    func() []Usage
@@ -48,6 +50,18 @@ type Sources struct {
 
 // SocketBytes is what a listener's connections carried, protocol and records alike.
 type SocketBytes struct{ Incoming, Outgoing int64 }
+
+// Cleaner is the log cleaner's state: of its last look at all compacted logs,
+// and of the last log that it cleaned. Ratios are 0 to 1.
+type Cleaner struct {
+	MaxDirtyRatio         float64
+	MaxDelay              time.Duration // beyond max.compaction.lag.ms
+	SinceLastRun          time.Duration
+	UncleanablePartitions int
+	UncleanableBytes      int64
+	MapUse, RecopyRatio   float64
+	CleanTime             time.Duration
+}
 
 // Partition is one partition's state.
 type Partition struct {
@@ -324,6 +338,9 @@ func (s *scrape) node() {
 	if from.OfflineLogDirs != nil {
 		s.send(offlineLogDirs, float64(from.OfflineLogDirs()))
 	}
+	if from.Cleaner != nil {
+		s.cleaner(from.Cleaner())
+	}
 	if from.Version != "" {
 		s.send(buildInfo, 1, from.Version, from.Commit, from.GoVersion)
 	}
@@ -333,4 +350,15 @@ func (s *scrape) node() {
 	if !from.Started.IsZero() {
 		s.send(startTime, float64(from.Started.UnixMilli())/1e3)
 	}
+}
+
+func (s *scrape) cleaner(c Cleaner) {
+	s.send(cleanerMapUse, 100*c.MapUse)
+	s.send(cleanerRecopy, 100*c.RecopyRatio)
+	s.send(cleanerTime, c.CleanTime.Seconds())
+	s.send(cleanerDelay, c.MaxDelay.Seconds())
+	s.send(cleanerDirty, 100*c.MaxDirtyRatio)
+	s.send(cleanerIdle, float64(c.SinceLastRun.Milliseconds()))
+	s.send(uncleanablePartitions, float64(c.UncleanablePartitions))
+	s.send(uncleanableBytes, float64(c.UncleanableBytes))
 }

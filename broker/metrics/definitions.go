@@ -42,6 +42,14 @@ const (
 	offlinePartitions
 	activeController
 	offlineLogDirs
+	cleanerMapUse
+	cleanerRecopy
+	cleanerTime
+	cleanerDelay
+	cleanerDirty
+	cleanerIdle
+	uncleanablePartitions
+	uncleanableBytes
 	logSize
 	connectionCount
 	incomingBytes
@@ -98,10 +106,20 @@ var definitions = [...]Definition{
 	offlinePartitions: {Name: "kafka_controller_kafkacontroller_offlinepartitionscount", Kind: KindGauge, Unit: "partitions", Help: "Partitions whose log cannot be used, or that have no leader."},
 	activeController:  {Name: "kafka_controller_kafkacontroller_activecontrollercount", Kind: KindGauge, Unit: "controllers", Help: "One on the node that is the active controller, zero elsewhere."},
 	offlineLogDirs:    {Name: "kafka_log_logmanager_offlinelogdirectorycount", Kind: KindGauge, Unit: "directories", Help: "Log directories that failed and are not used any more."},
-	logSize:           {Name: "kafka_log_log_size", Kind: KindGauge, Unit: "bytes", Labels: partitionLabels, Help: "Bytes of the segments of a partition's log."},
-	connectionCount:   {Name: "kafka_server_socket_server_metrics_connection_count", Kind: KindGauge, Unit: "connections", Labels: []string{"listener"}, Help: "Open client connections by listener."},
-	incomingBytes:     {Name: "kafka_server_socket_server_metrics_incoming_byte_total", Kind: KindCounter, Unit: "bytes", Labels: []string{"listener"}, Help: "Bytes read from client connections, whole frames, by listener."},
-	outgoingBytes:     {Name: "kafka_server_socket_server_metrics_outgoing_byte_total", Kind: KindCounter, Unit: "bytes", Labels: []string{"listener"}, Help: "Bytes written to client connections, whole frames and records sent from files, by listener."},
+	cleanerMapUse:     {Name: "kafka_log_logcleaner_max_buffer_utilization_percent", Kind: KindGauge, Unit: "percent", Help: "Share of log.cleaner.dedupe.buffer.size that the last cleaning of a log needed."},
+	cleanerRecopy:     {Name: "kafka_log_logcleaner_cleaner_recopy_percent", Kind: KindGauge, Unit: "percent", Help: "Share of the bytes read that the last cleaning of a log wrote again."},
+	cleanerTime:       {Name: "kafka_log_logcleaner_max_clean_time_secs", Kind: KindGauge, Unit: "seconds", Help: "Time that the last cleaning of a log took."},
+	cleanerDelay:      {Name: "kafka_log_logcleaner_max_compaction_delay_secs", Kind: KindGauge, Unit: "seconds", Help: "How much longer than max.compaction.lag.ms a compacted log has waited, the longest of all."},
+	cleanerDirty:      {Name: "kafka_log_logcleanermanager_max_dirty_percent", Kind: KindGauge, Unit: "percent", Help: "Share of the dirtiest compacted log that has not been cleaned."},
+	cleanerIdle:       {Name: "kafka_log_logcleanermanager_time_since_last_run_ms", Kind: KindGauge, Unit: "milliseconds", Help: "Time since the cleaner last looked for a log to clean."},
+
+	uncleanablePartitions: {Name: "kafka_log_logcleanermanager_uncleanable_partitions_count", Kind: KindGauge, Unit: "partitions", Help: "Compacted partitions that hold something the cleaner cannot read, left alone until the next start."},
+	uncleanableBytes:      {Name: "kafka_log_logcleanermanager_uncleanable_bytes", Kind: KindGauge, Unit: "bytes", Help: "Bytes that wait to be cleaned in partitions that cannot be."},
+
+	logSize:         {Name: "kafka_log_log_size", Kind: KindGauge, Unit: "bytes", Labels: partitionLabels, Help: "Bytes of the segments of a partition's log."},
+	connectionCount: {Name: "kafka_server_socket_server_metrics_connection_count", Kind: KindGauge, Unit: "connections", Labels: []string{"listener"}, Help: "Open client connections by listener."},
+	incomingBytes:   {Name: "kafka_server_socket_server_metrics_incoming_byte_total", Kind: KindCounter, Unit: "bytes", Labels: []string{"listener"}, Help: "Bytes read from client connections, whole frames, by listener."},
+	outgoingBytes:   {Name: "kafka_server_socket_server_metrics_outgoing_byte_total", Kind: KindCounter, Unit: "bytes", Labels: []string{"listener"}, Help: "Bytes written to client connections, whole frames and records sent from files, by listener."},
 
 	brokers:         {Name: "kafka_brokers", Kind: KindGauge, Unit: "nodes", Help: "Nodes in the cluster."},
 	topicPartitions: {Name: "kafka_topic_partitions", Kind: KindGauge, Unit: "partitions", Labels: []string{"topic"}, Help: "Partitions of a topic that this node hosts."},

@@ -46,8 +46,11 @@ func busy() *Registry {
 		ActiveController: func() bool { return true },
 		Brokers:          func() int { return 1 },
 		OfflineLogDirs:   func() int { return 0 },
-		RequestName:      func(key int16) string { return map[int16]string{0: "Produce"}[key] },
-		Version:          "0.1", Commit: "abc", GoVersion: "go1.26", LogFlush: "acks", LogValidation: "records", Started: time.Unix(5, 0),
+		Cleaner: func() Cleaner {
+			return Cleaner{MaxDirtyRatio: 0.25, MaxDelay: 3 * time.Second, SinceLastRun: 20 * time.Millisecond, UncleanablePartitions: 1, UncleanableBytes: 9, MapUse: 0.5, RecopyRatio: 0.75, CleanTime: 2 * time.Second}
+		},
+		RequestName: func(key int16) string { return map[int16]string{0: "Produce"}[key] },
+		Version:     "0.1", Commit: "abc", GoVersion: "go1.26", LogFlush: "acks", LogValidation: "records", Started: time.Unix(5, 0),
 	}
 	return m
 }
@@ -137,6 +140,14 @@ func TestValues(t *testing.T) {
 	check(1, "kafka_server_replicamanager_underreplicatedpartitions")
 	check(1, "kafka_controller_kafkacontroller_offlinepartitionscount")
 	check(1, "kafka_controller_kafkacontroller_activecontrollercount")
+	check(50, "kafka_log_logcleaner_max_buffer_utilization_percent")
+	check(75, "kafka_log_logcleaner_cleaner_recopy_percent")
+	check(2, "kafka_log_logcleaner_max_clean_time_secs")
+	check(3, "kafka_log_logcleaner_max_compaction_delay_secs")
+	check(25, "kafka_log_logcleanermanager_max_dirty_percent")
+	check(20, "kafka_log_logcleanermanager_time_since_last_run_ms")
+	check(1, "kafka_log_logcleanermanager_uncleanable_partitions_count")
+	check(9, "kafka_log_logcleanermanager_uncleanable_bytes")
 	check(1000, "kafka_log_log_size", "partition", "0", "topic", "a")
 	check(12, "kafka_topic_partition_current_offset", "partition", "0", "topic", "a")
 	check(2, "kafka_topic_partition_oldest_offset", "partition", "0", "topic", "a")

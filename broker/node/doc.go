@@ -12,7 +12,7 @@
 //	handler sessionCache.mu  then fetchSession.mu
 //	partition.Set            create, delete
 //	partition.Partition      append, roll, wake waiters
-//	commitlog.Log syncMu     then mu
+//	commitlog.Log            cleanMu, exchangeMu, syncMu, then mu
 //	server.Server.mu         the table of connections; nothing is taken under it
 //	server framePool.mu      likewise
 //	quota.Manager.mu         then one of its shards', or a sensor's; nothing else is taken under them

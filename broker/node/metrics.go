@@ -26,6 +26,7 @@ func (n *Node) fillMetrics() {
 		ActiveController: func() bool { return true },
 		Brokers:          func() int { return 1 },
 		OfflineLogDirs:   func() int { return 0 },
+		Cleaner:          n.cleanerState,
 		Usages:           n.listUsages,
 		Throttled:        n.countThrottled,
 		RequestName:      protocol.NameOf,

@@ -247,12 +247,15 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	cancel()
 	n.announce()
-	err := runActors([]actor{
+	actors := []actor{
 		until(ctx),
 		{"log maintenance", func() error { return n.maintain(background) }, stopBackground},
 		{"rates", func() error { return n.logRates(background) }, stopBackground},
-		{"server", n.server.Serve, n.drain},
-	})
+	}
+	if n.settings.Cleaner.Enabled {
+		actors = append(actors, actor{"log cleaner", func() error { return n.compact(background) }, stopBackground})
+	}
+	err := runActors(append(actors, actor{"server", n.server.Serve, n.drain}))
 	n.stopping.Store(true)
 	err = errors.Join(err, n.Close())
 	if err != nil {

@@ -24,6 +24,10 @@ func partitionConfig(t *config.Topic, n *config.Node) partition.Config {
 		Compact:            t.CleanupCompact,
 		DeleteOld:          t.CleanupDelete,
 		Preallocate:        t.Preallocate,
+		DeleteRetention:    t.DeleteRetention,
+		MinCompactionLag:   t.MinCompactionLag,
+		MaxCompactionLag:   t.MaxCompactionLag,
+		MinDirtyRatio:      t.MinDirtyRatio,
 		ProducerExpiration: n.ProducerExpiration,
 		Validation:         n.Validation,
 		Codec:              -1, // keep the producer's

@@ -89,9 +89,13 @@ func (s *Set) writeCheckpoints() error {
 	points := map[commitlog.TopicPartition]int64{}
 	starts := map[commitlog.TopicPartition]int64{}
 	marks := map[commitlog.TopicPartition]int64{}
+	cleaned := map[commitlog.TopicPartition]int64{}
 	s.Each(func(p *Partition) bool {
 		key := commitlog.TopicPartition{Topic: p.Topic(), Index: p.index}
 		s.keepCheckpoint(key, p, false, points, starts)
+		if at := p.cleaned.Load(); at >= 0 {
+			cleaned[key] = at
+		}
 		if p.log != nil {
 			marks[key] = p.Offsets().HighWatermark
 		}
@@ -100,7 +104,8 @@ func (s *Set) writeCheckpoints() error {
 	return errors.Join(
 		s.writeCheckpoint(commitlog.RecoveryPointFile, points),
 		s.writeCheckpoint(commitlog.LogStartFile, starts),
-		s.writeCheckpoint(commitlog.ReplicationFile, marks))
+		s.writeCheckpoint(commitlog.ReplicationFile, marks),
+		s.writeCheckpoint(commitlog.CleanerFile, cleaned))
 }
 
 // keepCheckpoint notes p's recovery point and log start. A partition that

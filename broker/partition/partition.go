@@ -7,7 +7,8 @@
 // may see wrap *protocol.Error.
 //
 // A partition has no goroutine. Callers append under its mutex; readers take
-// only the log's short one. Group commit is the Set's single syncer.
+// only the log's short one, and so does the cleaner. Group commit is the Set's
+// single syncer.
 //
 // Lock order: Set.mu, Partition.mu, then the log's own; Partition.waitMu and
 // syncer.mu are leaves.
@@ -52,6 +53,10 @@ type Config struct {
 	Codec                                                                                int8 // -1 producer (keep); otherwise recompress (not built yet: refused by config)
 	// ProducerExpiration is producer.id.expiration.ms; 0 takes Kafka's day.
 	ProducerExpiration time.Duration
+	// For compacted topics: delete.retention.ms, min.compaction.lag.ms,
+	// max.compaction.lag.ms and min.cleanable.dirty.ratio; 0 takes Kafka's default.
+	DeleteRetention, MinCompactionLag, MaxCompactionLag time.Duration
+	MinDirtyRatio                                       float64
 }
 
 func (c *Config) log() commitlog.Config {
@@ -60,6 +65,8 @@ func (c *Config) log() commitlog.Config {
 		IndexIntervalBytes: c.IndexIntervalBytes, Preallocate: c.Preallocate,
 		RetentionBytes: c.RetentionBytes, Retention: c.Retention, DeleteOld: c.DeleteOld, AllowGaps: c.Compact,
 		FileDeleteDelay: c.FileDeleteDelay, ProducerExpiration: c.ProducerExpiration,
+		DeleteRetention: c.DeleteRetention, MinCompactionLag: c.MinCompactionLag, MaxCompactionLag: c.MaxCompactionLag,
+		MinDirtyRatio: c.MinDirtyRatio,
 	}
 }
 
@@ -88,6 +95,11 @@ type Partition struct {
 	awaited atomic.Int32
 
 	queued bool // in the syncer's list; guarded by syncer.mu
+
+	cleaned atomic.Int64 // the cleaner's checkpoint: where the last cleaning ended, -1 none
+	// uncleanable and cleanAfterMs (unix ms) are the cleaner's alone.
+	uncleanable  bool
+	cleanAfterMs int64
 }
 
 // Topic is the topic's name.

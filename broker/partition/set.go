@@ -78,6 +78,11 @@ type Set struct {
 	closed  bool
 	retired []retiredDir
 
+	// The cleaner and its settings are those of the goroutine that calls Compact.
+	cleaner       *commitlog.Cleaner
+	cleanerConfig commitlog.CleanerConfig
+	cleanerStats  atomic.Pointer[CleanerStats]
+
 	// checkpointMu serialises the writing of checkpoint files; written is what they hold.
 	checkpointMu sync.Mutex
 	written      map[string]map[commitlog.TopicPartition]int64
@@ -241,7 +246,7 @@ func (s *Set) Create(name string, id TopicID, index int32, cfg Config) (*Partiti
 	if err := s.refuseUnknown(dir); err != nil {
 		return nil, err
 	}
-	p, err := s.openPartition(name, id, index, cfg, opening{clean: true})
+	p, err := s.openPartition(name, id, index, cfg, opening{clean: true, cleaned: -1})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s-%d: %w", protocol.ErrKafkaStorageError, name, index, err)
 	}
@@ -292,6 +297,7 @@ func (s *Set) partitionDir(name string, index int32) string {
 type opening struct {
 	clean                   bool
 	recoveryPoint, logStart int64
+	cleaned                 int64 // the cleaner's checkpoint, -1 none
 }
 
 // openPartition makes a partition; s.mu is held or the set is not published yet.
@@ -299,9 +305,11 @@ func (s *Set) openPartition(name string, id TopicID, index int32, cfg Config, o 
 	p := &Partition{set: s, index: index, topic: &topic{name: name}, lastFlush: s.nowMs()}
 	p.topic.id.Store(&id)
 	p.cfg.Store(&cfg)
+	p.cleaned.Store(o.cleaned)
 	log, err := commitlog.Open(commitlog.Options{
 		FS: s.fs, Dir: s.partitionDir(name, index), Config: cfg.log(), Files: s.files, NowMs: s.nowMs,
 		Clean: o.clean, RecoveryPoint: o.recoveryPoint, LogStart: o.logStart, HostCrash: s.dir.HostCrash,
+		Cleaned: o.cleaned,
 	})
 	if err != nil {
 		return p, err
@@ -487,6 +495,7 @@ func (s *Set) load(configFor func(string) Config) error {
 	}
 	points := s.dir.ReadOffsets(commitlog.RecoveryPointFile)
 	starts := s.dir.ReadOffsets(commitlog.LogStartFile)
+	cleaned := s.dir.ReadOffsets(commitlog.CleanerFile)
 	var mu sync.Mutex // guards the maps while opened partitions are published
 	parallel(s.workers, found, func(f foundDir) {
 		var cfg Config
@@ -494,7 +503,11 @@ func (s *Set) load(configFor func(string) Config) error {
 			cfg = configFor(f.name)
 		}
 		key := commitlog.TopicPartition{Topic: f.name, Index: f.index}
-		p, err := s.openPartition(f.name, f.id, f.index, cfg, opening{s.dir.Clean, points[key], starts[key]})
+		o := opening{clean: s.dir.Clean, recoveryPoint: points[key], logStart: starts[key], cleaned: -1}
+		if at, ok := cleaned[key]; ok {
+			o.cleaned = at
+		}
+		p, err := s.openPartition(f.name, f.id, f.index, cfg, o)
 		mu.Lock()
 		s.publish((*s.nameShard([]byte(f.name)).Load())[f.name], p)
 		mu.Unlock()
@@ -509,7 +522,7 @@ func (s *Set) load(configFor func(string) Config) error {
 			delete(points, key)
 		}
 	}
-	s.written[commitlog.RecoveryPointFile], s.written[commitlog.LogStartFile] = points, starts
+	s.written[commitlog.RecoveryPointFile], s.written[commitlog.LogStartFile], s.written[commitlog.CleanerFile] = points, starts, cleaned
 	// Lines of partitions that are gone must not meet a new topic of that name.
 	return s.writeCheckpoints()
 }

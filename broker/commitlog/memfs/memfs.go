@@ -7,7 +7,8 @@
 // was written since the file's last Datasync survives or not; the file's size is
 // that of the last Datasync, or larger by what survived, and blocks in between
 // that did not survive read as zeros. A directory entry (a creation, a rename or a
-// removal) that was not made durable by SyncDir is there or not, each on its own.
+// removal) that was not made durable by SyncDir is there or not, each on its own;
+// but a file that had a durable name and was renamed has one of its names, or both.
 package memfs
 
 import (
@@ -492,6 +493,10 @@ func (m *FS) CrashClone(percent int, random *rand.Rand) *FS {
 		}
 	}
 	sort.Strings(names) // one seed, one outcome; and parents come first
+	durable := map[*node]bool{}
+	for _, n := range saved {
+		durable[n] = true
+	}
 	for _, p := range names {
 		if p != "/" {
 			if parent := c.nodes[path.Dir(p)]; parent == nil || !parent.dir {
@@ -505,6 +510,11 @@ func (m *FS) CrashClone(percent int, random *rand.Rand) *FS {
 		case now == nil && survives(): // the removal reached the disk
 		case before != nil:
 			take(p, before)
+		}
+	}
+	for _, p := range names {
+		if n := nodes[p]; n != nil && !n.dir && clones[n] == nil && durable[n] && c.nodes[path.Dir(p)] != nil {
+			take(p, n)
 		}
 	}
 	for p, n := range c.nodes {

@@ -34,7 +34,9 @@ var arrows = map[string][]string{
 	"admin":           {"cluster", "partition", "group", "metrics"},
 	"node":            {"server", "admin", "handler", "group", "cluster", "partition", "commitlog", "record", "protocol", "config", "quota", "metrics", "invariant"},
 	".":               {"node", "config"},
-	"cmd/fluxmq":      {"node", "config", "fault", "."},
+	"client":          {"record"}, // the other end of the wire: it knows no room of the server
+	"logdump":         {"commitlog", "record"},
+	"cmd/fluxmq":      {"node", "config", "fault", "client", "logdump", "commitlog", "."},
 	"compat":          {".", "node"},
 }
 

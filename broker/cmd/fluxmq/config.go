@@ -10,16 +10,16 @@ import (
 )
 
 func configCommand(f *flags) *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Check, show and list settings"}
 	var origin bool
 	show := &cobra.Command{
 		Use: "show [server.properties]", Short: "Print the settings that the broker would run with",
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return showConfig(c, f, args, origin) },
 	}
 	show.Flags().BoolVar(&origin, "origin", false, "say where each value comes from, and list defaults too")
-	c.AddCommand(show, &cobra.Command{
-		Use: "check FILE", Short: "Check a server.properties file", Args: cobra.ExactArgs(1),
+	brokerFlags(show, f)
+	check := &cobra.Command{
+		Use: "check FILE", Short: "Check a server.properties file", Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			_, warnings, err := config.Load(config.Sources{File: args[0], Strict: f.strict})
 			if err != nil {
@@ -31,14 +31,17 @@ func configCommand(f *flags) *cobra.Command {
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: ok, %d warnings\n", args[0], len(warnings))
 			return err
 		},
-	}, &cobra.Command{
-		Use: "keys", Short: "List every setting with its default and meaning (Markdown)", Args: cobra.NoArgs,
+	}
+	check.Flags().BoolVar(&f.strict, "strict-config", false, "refuse settings that are not known")
+	keys := &cobra.Command{
+		Use: "keys", Short: "List every setting with its default and meaning (Markdown)", Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprint(c.OutOrStdout(), config.Markdown())
 			return err
 		},
-	})
-	return c
+	}
+	return commandGroup("config", "Check and show a broker's settings; describe and alter those of a cluster",
+		append([]*cobra.Command{show, check, keys}, entityCommands()...)...)
 }
 
 // showConfig prints what was set, or with origin every setting and its source.

@@ -1,5 +1,7 @@
 // Command fluxmq is the broker: without a subcommand it serves until SIGTERM
-// or SIGINT. It reads flags and environment, and nothing below it does.
+// or SIGINT. Its subcommands look at settings and at files of the log, and
+// administer a cluster over the wire. It reads flags and environment, and
+// nothing below it does.
 package main
 
 import (
@@ -12,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"fluxmq/broker/client"
 	"fluxmq/broker/config"
 	"fluxmq/broker/fault"
 	"fluxmq/broker/node"
@@ -21,7 +24,7 @@ import (
 
 // Exit codes.
 const (
-	exitError = 1 // the broker could not start or failed
+	exitError = 1 // the broker could not start or failed, or refused what was asked of it
 	exitUsage = 2 // the command line or the settings are wrong
 )
 
@@ -35,10 +38,18 @@ func main() {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "fluxmq:", err)
-	if errors.As(err, new(usageError)) {
-		os.Exit(exitUsage)
+	os.Exit(exitCode(err))
+}
+
+// exitCode tells what the caller got wrong from what went wrong.
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, new(usageError)), errors.Is(err, client.ErrInput):
+		return exitUsage
 	}
-	os.Exit(exitError)
+	return exitError
 }
 
 // usageError is what the caller got wrong, as opposed to what went wrong.
@@ -53,7 +64,8 @@ func usage(err error) error {
 	return usageError{err}
 }
 
-// flags are the root command's.
+// flags say where a broker's settings come from; the root command has them,
+// and those that show what a broker would run with.
 type flags struct {
 	port, brokerID                      int
 	groups, insecure, strict            bool
@@ -79,7 +91,15 @@ defaults, in this order. "fluxmq config keys" lists them.`,
 		RunE:          func(c *cobra.Command, args []string) error { return serve(c, f, args) },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	p := root.PersistentFlags()
+	brokerFlags(root, f)
+	root.Flags().StringVar(&f.portsFile, "ports-file", "", "write the addresses listened on to this file, one a line, when they accept")
+	root.AddCommand(versionCommand(), configCommand(f), topicCommand(), groupCommand(), logCommand(), produceCommand(), consumeCommand())
+	return root
+}
+
+// brokerFlags registers the flags on a command.
+func brokerFlags(c *cobra.Command, f *flags) {
+	p := c.Flags()
 	p.IntVar(&f.port, "port", 9092, "port of the Kafka listener; 0 takes a free one")
 	p.BoolVar(&f.groups, "enable-consumer-groups", true, "coordinate consumer groups")
 	p.StringVar(&f.logLevel, "log-level", "info", "trace, debug, info, warn or error")
@@ -90,18 +110,15 @@ defaults, in this order. "fluxmq config keys" lists them.`,
 	p.StringArrayVar(&f.overrides, "override", nil, "a setting as key=value; may be repeated")
 	p.BoolVar(&f.insecure, "insecure", false, "allow a listener beyond loopback although nothing authenticates clients")
 	p.BoolVar(&f.strict, "strict-config", false, "refuse settings that are not known")
-	p.StringVar(&f.portsFile, "ports-file", "", "write the addresses listened on to this file, one a line, when they accept")
-	root.AddCommand(versionCommand(), configCommand(f))
-	return root
 }
 
 // sources gathers where settings come from; only flags that were given count.
 func (f *flags) sources(c *cobra.Command, args []string) (config.Sources, error) {
 	from := config.Sources{File: f.file, Env: os.Environ(), Overrides: f.overrides, Strict: f.strict}
-	if fault.Built {
-		// FLUXMQ_FAULT looks like a setting, and is none.
-		from.Env = slices.DeleteFunc(from.Env, func(v string) bool { return strings.HasPrefix(v, "FLUXMQ_FAULT=") })
-	}
+	// These look like settings, and are none.
+	from.Env = slices.DeleteFunc(from.Env, func(v string) bool {
+		return strings.HasPrefix(v, bootstrapVariable+"=") || fault.Built && strings.HasPrefix(v, "FLUXMQ_FAULT=")
+	})
 	if len(args) == 1 {
 		if f.file != "" {
 			return from, usage(errors.New("name the settings file once: with --config or as the argument"))
@@ -172,7 +189,7 @@ func serve(c *cobra.Command, f *flags, args []string) error {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print version, commit and Go version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print version, commit and Go version", Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(c.OutOrStdout(), node.Build())
 			return err

@@ -209,6 +209,11 @@ func TestConcurrentProducersAndConsumers(t *testing.T) {
 }
 
 func TestConsumerGroupMovesAndCommits(t *testing.T) {
+	t.Run("classic", func(t *testing.T) { moveAndCommit(t) })
+	t.Run("consumer", func(t *testing.T) { moveAndCommit(t, kgo.ServerSideBalancer()) }) // KIP-848
+}
+
+func moveAndCommit(t *testing.T, protocol ...kgo.Opt) {
 	dir := t.TempDir()
 	b := run(t, Config{DataDir: dir})
 	c := client(t, b, kgo.DefaultProduceTopic("work"))
@@ -223,8 +228,8 @@ func TestConsumerGroupMovesAndCommits(t *testing.T) {
 		}
 	}
 	member := func(b *Broker) *kgo.Client {
-		return client(t, b, kgo.ConsumeTopics("work"), kgo.ConsumerGroup("workers"), kgo.DisableAutoCommit(), kgo.HeartbeatInterval(50*time.Millisecond),
-			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+		return client(t, b, append(protocol, kgo.ConsumeTopics("work"), kgo.ConsumerGroup("workers"), kgo.DisableAutoCommit(), kgo.HeartbeatInterval(50*time.Millisecond),
+			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
 	}
 	read := func(m *kgo.Client, n int) {
 		t.Helper()
@@ -251,7 +256,7 @@ func TestConsumerGroupMovesAndCommits(t *testing.T) {
 	second := member(b)
 	read(second, 50) // only what came after the commit
 	second.Close()
-	groups, err := kadm.NewClient(c).DescribeGroups(within(t, 10*time.Second), "workers")
+	groups, err := kadm.NewClient(c).ListGroups(within(t, 10*time.Second))
 	if err != nil || groups["workers"].State != "Empty" {
 		t.Fatalf("the group is %q, %v", groups["workers"].State, err)
 	}

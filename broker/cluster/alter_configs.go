@@ -36,11 +36,11 @@ type ConfigChange struct {
 	Value *string
 }
 
-// ConfigResource is what an alteration is about: a topic, or the broker
-// settings of this node or (EveryNode) of all.
+// ConfigResource is what an alteration is about: a topic, a group, or the
+// broker settings of this node or (EveryNode) of all.
 type ConfigResource struct {
-	Topic     string // "" for broker settings
-	EveryNode bool
+	Topic, Group string // both "" for broker settings
+	EveryNode    bool
 }
 
 // alterConfigs decides an alteration of a resource's settings. With replace,
@@ -89,7 +89,10 @@ type configTarget struct {
 }
 
 func findResource(image *Image, resource ConfigResource) (*configTarget, error) {
-	if resource.Topic == "" {
+	switch {
+	case resource.Group != "":
+		return groupTarget(image, resource.Group), nil
+	case resource.Topic == "":
 		return brokerTarget(image, resource.EveryNode), nil
 	}
 	t := image.Topics[resource.Topic]
@@ -105,6 +108,23 @@ func findResource(image *Image, resource ConfigResource) (*configTarget, error) 
 			return err
 		},
 	}, nil
+}
+
+// groupTarget is a group, which need not exist: its settings may be there before it.
+func groupTarget(image *Image, id string) *configTarget {
+	target := &configTarget{
+		scope:   config.GroupScope,
+		change:  Change{Kind: groupConfigsAltered, Group: id},
+		current: func(name string) string { return inForce(config.DescribeGroup(image.Settings, nil), name) },
+		check: func(after map[string]string) error {
+			_, err := config.ParseGroup(image.Settings, after)
+			return err
+		},
+	}
+	if g := image.Groups[id]; g != nil {
+		target.values = g.Overrides
+	}
+	return target
 }
 
 func brokerTarget(image *Image, everyNode bool) *configTarget {
@@ -160,8 +180,11 @@ func (r *configTarget) alter(values map[string]string, c *ConfigChange) error {
 	default:
 		return fmt.Errorf("%w: %s of %q is not known", protocol.ErrInvalidRequest, c.Op, c.Name)
 	}
-	if r.scope == config.TopicScope {
+	switch r.scope {
+	case config.TopicScope:
 		return checked(config.CheckTopic(c.Name, values[c.Name]))
+	case config.GroupScope:
+		return checked(config.CheckGroup(c.Name, values[c.Name]))
 	}
 	return checked(config.CheckDynamic(c.Name, values[c.Name]))
 }

@@ -25,6 +25,7 @@ const (
 	topicDeleted         Kind = "topic_deleted"          // topic, id
 	partitionsAdded      Kind = "partitions_added"       // topic, id, partitions: how many there are now
 	topicConfigsAltered  Kind = "topic_configs_altered"  // topic, id, configs: all that are set now
+	groupConfigsAltered  Kind = "group_configs_altered"  // group, configs: all that are set now
 	clientQuotasAltered  Kind = "client_quotas_altered"  // entity, quotas: all that are set now
 )
 
@@ -39,6 +40,7 @@ type Change struct {
 	Partitions      int32             `json:"partitions,omitempty"`
 	Internal        bool              `json:"internal,omitempty"`
 	EveryNode       bool              `json:"every_node,omitempty"`
+	Group           string            `json:"group,omitempty"`
 	Configs         map[string]string `json:"configs,omitempty"`
 	// Entity is whom Quotas are of, by Kafka's type; a null name is the default.
 	Entity map[string]*string `json:"entity,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"fluxmq/broker/config"
 	"fluxmq/broker/protocol"
@@ -213,6 +214,9 @@ func TestAlterConfigs(t *testing.T) {
 		{"only at start", ConfigResource{}, []ConfigChange{{OpSet, "num.partitions", text("9")}}, false, "", protocol.ErrInvalidConfig},
 		{"without effect", ConfigResource{}, []ConfigChange{{OpSet, "num.io.threads", text("9")}}, false, "", protocol.ErrInvalidConfig},
 		{"not a broker setting", ConfigResource{}, []ConfigChange{{OpSet, "retention.ms", text("9")}}, false, "", protocol.ErrInvalidConfig},
+		{"of a group", ConfigResource{Group: "g"}, []ConfigChange{{OpSet, "consumer.session.timeout.ms", text("50000")}}, false, "consumer.session.timeout.ms=50000", nil},
+		{"not a setting of groups", ConfigResource{Group: "g"}, []ConfigChange{{OpSet, "retention.ms", text("9")}}, false, "", protocol.ErrInvalidConfig},
+		{"outside the broker's bounds", ConfigResource{Group: "g"}, []ConfigChange{{OpSet, "consumer.session.timeout.ms", text("1")}}, false, "", protocol.ErrInvalidConfig},
 	} {
 		t.Run(test.why, func(t *testing.T) {
 			image := testImage(t)
@@ -231,6 +235,8 @@ func TestAlterConfigs(t *testing.T) {
 			switch {
 			case test.resource.Topic != "":
 				values = after.Topics[test.resource.Topic].Overrides
+			case test.resource.Group != "":
+				values = after.Groups[test.resource.Group].Overrides
 			case test.resource.EveryNode:
 				values = after.ClusterConfigs
 			default:
@@ -271,6 +277,64 @@ func TestBrokerSettingsReachTopics(t *testing.T) {
 	same, err := alterConfigs(after, ConfigResource{}, []ConfigChange{{OpSet, "log.retention.ms", text("77")}}, false)
 	if err != nil || len(same) != 0 {
 		t.Errorf("an alteration that changes nothing: %v %v", same, err)
+	}
+}
+
+// TestGroupConfigs: a group is known by its settings alone, and forgotten with
+// the last. Bounds of the broker that became narrower do not stop it from
+// starting: the group then has the broker's settings.
+func TestGroupConfigs(t *testing.T) {
+	image := testImage(t)
+	alter := func(image *Image, change ConfigChange) *Image {
+		t.Helper()
+		changes, err := alterConfigs(image, ConfigResource{Group: "g"}, []ConfigChange{change}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := image.apply(changes, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return after
+	}
+	set := alter(image, ConfigChange{OpSet, "consumer.session.timeout.ms", text("50000")})
+	if g := set.Groups["g"]; g == nil || g.Config.ConsumerSessionTimeout != 50*time.Second || g.Config.ConsumerHeartbeatInterval != 5*time.Second {
+		t.Errorf("%+v", g)
+	}
+	if len(image.Groups) != 0 || set.TopicsVersion != image.TopicsVersion {
+		t.Error("the image before was changed, or the topics were")
+	}
+	narrower := testImage(t, "group.consumer.max.session.timeout.ms=46000")
+	after, err := narrower.apply([]Change{{Kind: groupConfigsAltered, Group: "g", Configs: set.Groups["g"].Overrides}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g := after.Groups["g"]; g == nil || g.Overrides["consumer.session.timeout.ms"] != "50000" || g.Config.ConsumerSessionTimeout != 45*time.Second {
+		t.Errorf("%+v", g)
+	}
+	if gone := alter(set, ConfigChange{OpDelete, "consumer.session.timeout.ms", nil}); len(gone.Groups) != 0 {
+		t.Errorf("%+v", gone.Groups)
+	}
+}
+
+// TestTopicsVersion rises with what consumer groups must notice, and only then.
+func TestTopicsVersion(t *testing.T) {
+	image := testImage(t)
+	for _, c := range []struct {
+		change Change
+		rises  bool
+	}{
+		{Change{Kind: topicCreated, Topic: "new", ID: encodeID([16]byte{9}), Partitions: 1}, true},
+		{Change{Kind: partitionsAdded, Topic: "a", ID: encodeID([16]byte{1}), Partitions: 3}, true},
+		{Change{Kind: topicConfigsAltered, Topic: "a", ID: encodeID([16]byte{1})}, false},
+		{Change{Kind: topicDeleted, Topic: "a", ID: encodeID([16]byte{1})}, true},
+		{Change{Kind: producerIDsReserved, NextProducerID: 7}, false},
+	} {
+		after, err := image.apply([]Change{c.change}, map[[16]byte]bool{})
+		if err != nil || (after.TopicsVersion > image.TopicsVersion) != c.rises {
+			t.Errorf("%s: version %d after %d (%v)", c.change.Kind, after.TopicsVersion, image.TopicsVersion, err)
+		}
+		image = after
 	}
 }
 

@@ -20,6 +20,11 @@ type Image struct {
 	Node   Broker
 	Topics map[string]*Topic // by name
 	ByID   map[[16]byte]*Topic
+	// TopicsVersion rises whenever a topic is created, is deleted or grows.
+	TopicsVersion int64
+	// Groups are the groups that have settings of their own, by id; the group
+	// itself need not exist.
+	Groups map[string]*Group
 	// NodeConfigs are the dynamic settings of this broker, ClusterConfigs those
 	// of every broker; the former win.
 	NodeConfigs, ClusterConfigs map[string]string
@@ -54,6 +59,13 @@ type Topic struct {
 	// Overrides are the topic's own settings, Config all of them, typed.
 	Overrides map[string]string
 	Config    *config.Topic
+}
+
+// Group is what the image knows of a group; immutable.
+type Group struct {
+	// Overrides are the group's own settings, Config all of them, typed.
+	Overrides map[string]string
+	Config    *config.Group
 }
 
 // draft is an image being made. Its maps are its own until it is published.
@@ -116,6 +128,8 @@ func (d draft) change(c *Change) error {
 		return d.createTopic(c)
 	case topicDeleted, partitionsAdded, topicConfigsAltered:
 		return d.changeTopic(c)
+	case groupConfigsAltered:
+		d.changeGroup(c)
 	default:
 		return fmt.Errorf("%w %q: a newer broker wrote it", ErrUnknownChange, c.Kind)
 	}
@@ -149,10 +163,32 @@ func (d draft) createTopic(c *Change) error {
 		return fmt.Errorf("topic %s: %w", c.Topic, err)
 	}
 	d.put(t)
+	d.TopicsVersion++
 	if key, ok := collisionKey(t.Name); ok {
 		d.collisions[key] = t.Name
 	}
 	return nil
+}
+
+// changeGroup gives a group the settings of its own, or takes its last away.
+// The map is copied: groups' settings change far more seldom than topics.
+func (d draft) changeGroup(c *Change) {
+	groups := maps.Clone(d.Groups)
+	if groups == nil {
+		groups = map[string]*Group{}
+	}
+	d.Groups = groups
+	if len(c.Configs) == 0 {
+		delete(groups, c.Group)
+		return
+	}
+	parsed, err := config.ParseGroup(d.Settings, c.Configs)
+	if err != nil {
+		// They were checked when they were altered; the broker has other bounds
+		// since. The group goes by the broker's settings until one of both fits.
+		parsed = d.Settings.Groups
+	}
+	groups[c.Group] = &Group{Overrides: c.Configs, Config: parsed}
 }
 
 func (d draft) changeTopic(c *Change) error {
@@ -167,6 +203,7 @@ func (d draft) changeTopic(c *Change) error {
 	t := *before
 	switch c.Kind {
 	case topicDeleted:
+		d.TopicsVersion++
 		delete(d.Topics, t.Name)
 		delete(d.ByID, t.ID)
 		if key, ok := collisionKey(t.Name); ok {
@@ -181,6 +218,7 @@ func (d draft) changeTopic(c *Change) error {
 			return fmt.Errorf("topic %s has %d partitions, %d is no increase", t.Name, t.Partitions, c.Partitions)
 		}
 		t.Partitions = c.Partitions
+		d.TopicsVersion++
 	case topicConfigsAltered:
 		t.Overrides = c.Configs
 		if t.Config, err = parseOrKeep(d.Settings, &t); err != nil {
@@ -245,6 +283,9 @@ func (i *Image) changes() []Change {
 	}
 	if len(i.NodeConfigs) > 0 {
 		changes = append(changes, Change{Kind: brokerConfigsAltered, Configs: i.NodeConfigs})
+	}
+	for _, id := range slices.Sorted(maps.Keys(i.Groups)) {
+		changes = append(changes, Change{Kind: groupConfigsAltered, Group: id, Configs: i.Groups[id].Overrides})
 	}
 	for _, name := range i.Names() {
 		t := i.Topics[name]

@@ -44,6 +44,7 @@ type state struct {
 	ClusterID            string
 	Topics               map[string]Topic
 	NodeConfigs, Configs map[string]string
+	Groups               map[string]map[string]string
 	Epoch                int32
 	NextProducerID       int64
 	Collisions           map[string]string
@@ -52,7 +53,7 @@ type state struct {
 }
 
 func stateOf(i *Image) state {
-	s := state{ClusterID: i.ClusterID, Topics: map[string]Topic{}, NodeConfigs: map[string]string{}, Configs: map[string]string{},
+	s := state{ClusterID: i.ClusterID, Topics: map[string]Topic{}, NodeConfigs: map[string]string{}, Configs: map[string]string{}, Groups: map[string]map[string]string{},
 		Epoch: i.LeaderEpochBase, NextProducerID: i.NextProducerID, Collisions: i.collisions, ByID: len(i.ByID), Quotas: i.Quotas.Copy()}
 	for name, t := range i.Topics {
 		c := *t
@@ -60,6 +61,9 @@ func stateOf(i *Image) state {
 			c.Overrides = nil
 		}
 		s.Topics[name] = c
+	}
+	for id, g := range i.Groups {
+		s.Groups[id] = g.Overrides
 	}
 	for k, v := range i.NodeConfigs {
 		s.NodeConfigs[k] = v
@@ -87,6 +91,9 @@ func TestSurvivesReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := m.AlterConfigs(ConfigResource{}, []ConfigChange{{OpSet, "log.retention.ms", text("9")}}, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.AlterConfigs(ConfigResource{Group: "g"}, []ConfigChange{{OpSet, "consumer.session.timeout.ms", text("50000")}}, false, false); err != nil {
 		t.Fatal(err)
 	}
 	again, err := m.EnsureTopic(NewTopic{Name: "a", Partitions: 1, Replicas: 1})
@@ -394,6 +401,9 @@ func TestRewrite(t *testing.T) {
 	dir := t.TempDir()
 	m := open(t, dir)
 	if _, err := m.EnsureTopic(NewTopic{Name: "kept", Partitions: 4, Replicas: 1, Configs: map[string]string{"retention.ms": "1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.AlterConfigs(ConfigResource{Group: "g"}, []ConfigChange{{OpSet, "consumer.session.timeout.ms", text("50000")}}, false, false); err != nil {
 		t.Fatal(err)
 	}
 	m.mu.Lock()

@@ -19,7 +19,7 @@ func unset(name string, t Type, rule Rule, doc string) Setting {
 // Where a default differs from Kafka's, the sentence says so.
 func brokerSettings() []Setting {
 	var all []Setting
-	for _, part := range [][]Setting{networkSettings(), logSettings(), cleanerSettings(), topicDefaultSettings(), groupSettings(), quotaSettings(), ownSettings(), acceptedSettings()} {
+	for _, part := range [][]Setting{networkSettings(), logSettings(), cleanerSettings(), topicDefaultSettings(), groupSettings(), consumerGroupSettings(), quotaSettings(), ownSettings(), acceptedSettings()} {
 		all = append(all, part...)
 	}
 	return all
@@ -221,6 +221,7 @@ func acceptedSettings() []Setting {
 		"connections.max.reauth.ms", "create.topic.policy.class.name", "early.start.listeners",
 		"fetch.purgatory.purge.interval.requests", "delete.records.purgatory.purge.interval.requests",
 		"producer.purgatory.purge.interval.requests", "group.coordinator.rebalance.protocols", "group.coordinator.threads",
+		"group.consumer.assignor.offload.enable",
 		"initial.broker.registration.timeout.ms", "log.dir.failure.timeout.ms", "log.initial.task.delay.ms",
 		"log.local.retention.bytes", "log.local.retention.ms", "principal.builder.class",
 		"producer.id.expiration.check.interval.ms", "reserved.broker.max.id", "server.max.startup.time.ms",

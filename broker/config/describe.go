@@ -5,13 +5,14 @@ import "strings"
 // Source says where a value comes from, with the numbers of DescribeConfigs.
 type Source int8
 
-// The sources, the strongest first.
+// The sources, the strongest first; DynamicGroup is to groups what DynamicTopic is to topics.
 const (
 	DynamicTopic         Source = 1
 	DynamicBroker        Source = 2
 	DynamicDefaultBroker Source = 3
 	StaticBroker         Source = 4
 	DefaultConfig        Source = 5
+	DynamicGroup         Source = 8
 )
 
 // Entry is one setting's value as DescribeConfigs shows it.
@@ -34,11 +35,20 @@ type Link struct {
 
 // DescribeTopic describes every topic setting of a topic with these overrides.
 func DescribeTopic(n *Node, overrides map[string]string) []Entry {
+	return describeOverrides(n, TopicScope, overrides, DynamicTopic)
+}
+
+// DescribeGroup describes every setting of a group that has these of its own.
+func DescribeGroup(n *Node, overrides map[string]string) []Entry {
+	return describeOverrides(n, GroupScope, overrides, DynamicGroup)
+}
+
+func describeOverrides(n *Node, scope Scope, overrides map[string]string, own Source) []Entry {
 	var entries []Entry
-	for _, s := range All(TopicScope) {
+	for _, s := range All(scope) {
 		e := Entry{Setting: s}
 		if value, ok := overrides[s.Name]; ok {
-			e.add(s.Name, value, DynamicTopic, s)
+			e.add(s.Name, value, own, s)
 		}
 		value, source, ok := n.value(s)
 		if ok && e.Chain == nil {

@@ -38,6 +38,17 @@ Set with CreateTopics, AlterConfigs and IncrementalAlterConfigs. A topic without
 		row(&out, s, false)
 	}
 	out.WriteString(`
+## Group
+
+Set with AlterConfigs and IncrementalAlterConfigs. A group without one of its own follows the broker key, within the broker's bounds.
+
+| setting | type | default | allowed | broker key | what it does |
+|---|---|---|---|---|---|
+`)
+	for _, s := range All(GroupScope) {
+		row(&out, s, false)
+	}
+	out.WriteString(`
 ## Accepted without effect
 
 Kafka's keys that this broker takes, so that an existing file works, and that change nothing. Their use is said once at start.

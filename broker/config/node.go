@@ -59,6 +59,14 @@ type Node struct {
 	GroupMaxSize                                                               int32
 	GroupMinSessionTimeout, GroupMaxSessionTimeout, GroupInitialRebalanceDelay time.Duration
 
+	// Groups are the settings of a consumer group that has none of its own.
+	Groups                        *Group
+	GroupConsumerMaxSize          int32
+	GroupConsumerAssignors        []string // at least one
+	GroupConsumerMigrationPolicy  string   // bidirectional, upgrade, downgrade or disabled
+	GroupConsumerRegexRefresh     time.Duration
+	GroupConsumerSettlingInterval time.Duration // 0: off
+
 	QuotaSamples, ControllerQuotaSamples int // how many, each of the span below
 	QuotaWindow, ControllerQuotaWindow   time.Duration
 
@@ -164,6 +172,16 @@ func (n *Node) fill() error {
 	n.GroupMinSessionTimeout = n.millis("group.min.session.timeout.ms")
 	n.GroupMaxSessionTimeout = n.millis("group.max.session.timeout.ms")
 	n.GroupInitialRebalanceDelay = n.millis("group.initial.rebalance.delay.ms")
+
+	n.GroupConsumerMaxSize = int32(n.whole("group.consumer.max.size"))
+	n.GroupConsumerAssignors = SplitList(n.text("group.consumer.assignors"))
+	n.GroupConsumerMigrationPolicy = strings.ToLower(n.text("group.consumer.migration.policy"))
+	n.GroupConsumerRegexRefresh = n.millis("group.consumer.regex.refresh.interval.ms")
+	n.GroupConsumerSettlingInterval = n.millis("fluxmq.group.consumer.settling.heartbeat.interval.ms")
+	var err error
+	if n.Groups, err = ParseGroup(n, nil); err != nil {
+		return err
+	}
 
 	n.QuotaSamples = int(n.whole("quota.window.num"))
 	n.QuotaWindow = time.Duration(n.whole("quota.window.size.seconds")) * time.Second

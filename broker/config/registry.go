@@ -16,6 +16,8 @@ const (
 	Broker Scope = iota
 	// TopicScope settings are overrides kept with a topic.
 	TopicScope
+	// GroupScope settings are those that a group may have of its own.
+	GroupScope
 )
 
 // Setting is one key of the registry; immutable.
@@ -29,14 +31,14 @@ type Setting struct {
 	// Doc is one or two sentences, with the unit.
 	Doc   string
 	Scope Scope
-	// Dynamic broker settings can be altered at run time. Every topic setting can.
+	// Dynamic broker settings can be altered at run time. Every topic and group setting can.
 	Dynamic bool
 	// Accepted settings are Kafka's, are checked and shown, and change nothing here.
 	Accepted bool
 	// Internal settings are for tests; they are not described or documented.
 	Internal bool
 	// Synonyms are the keys looked at in turn when this one is not set. For a
-	// topic setting they are broker keys.
+	// topic or group setting they are broker keys.
 	Synonyms []Synonym
 	// unbuilt refuses values that ask for what is not built.
 	unbuilt func(text string) string
@@ -101,11 +103,15 @@ func newRegistry(settings []Setting) *registry {
 var (
 	brokerRegistry = newRegistry(brokerSettings())
 	topicRegistry  = newRegistry(topicSettings())
+	groupRegistry  = newRegistry(groupScopeSettings())
 )
 
 func registryOf(scope Scope) *registry {
-	if scope == TopicScope {
+	switch scope {
+	case TopicScope:
 		return topicRegistry
+	case GroupScope:
+		return groupRegistry
 	}
 	return brokerRegistry
 }
@@ -139,7 +145,7 @@ func Names(scope Scope) []string {
 // effect. Their members are not listed one by one: none of them is built.
 var acceptedPrefixes = []string{
 	"add.partitions.to.txn.", "alter.log.dirs.", "broker.heartbeat.", "broker.session.", "config.providers",
-	"confluent.", "controlled.shutdown.", "controller.", "delegation.token.", "group.consumer.", "group.share.",
+	"confluent.", "controlled.shutdown.", "controller.", "delegation.token.", "group.share.",
 	"group.streams.", "inter.broker.", "kafka.metrics.", "leader.imbalance.", "listener.name.",
 	"log4j", "metadata.", "metric.reporters", "metrics.", "password.encoder.", "quota.", "remote.",
 	"replica.", "replication.quota.", "sasl.", "security.", "share.coordinator.", "ssl.", "telemetry.",

@@ -113,6 +113,16 @@ func (r Rule) or(value string) Rule {
 	return Rule{r.Text + " or equal to " + value, func(text string) bool { return text == value || r.Allows(text) }}
 }
 
+// and adds a second rule to a rule.
+func (r Rule) and(other Rule) Rule {
+	return Rule{r.Text + ", " + other.Text, func(text string) bool { return r.Allows(text) && other.Allows(text) }}
+}
+
+// anyCase applies a rule of words in lower case to words in any.
+func anyCase(r Rule) Rule {
+	return Rule{r.Text + ", in any case", func(text string) bool { return r.Allows(strings.ToLower(text)) }}
+}
+
 // oneOf is a closed set of words, case-sensitive.
 func oneOf(words ...string) Rule {
 	return Rule{"one of " + strings.Join(words, ", "), func(text string) bool {

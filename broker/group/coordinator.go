@@ -1,7 +1,9 @@
 // Package group is the consumer group coordinator: one shard per
 // __consumer_offsets partition, each a goroutine that owns its groups; the
 // groups are pure state machines (group.go and the files named after what
-// happens to one: join.go, sync.go, session.go, offsets.go).
+// happens to one: join.go, sync.go, session.go, offsets.go; for the groups of
+// KIP-848 consumer_group.go, consumer_heartbeat.go, reconcile.go, assignor.go,
+// and migration.go and classic_member.go for both in one group).
 //
 // A group belongs to the shard of the partition that Kafka would choose, its
 // offsets and metadata are stored there in Kafka's formats (records.go), and a
@@ -10,7 +12,9 @@
 // call it; node builds, starts and closes it.
 //
 // Words: a ticket names a held request inside the machine; a step is one input
-// with all its effects; a pending member id was handed out and not used yet.
+// with all its effects; a pending member id was handed out and not used yet. A
+// classic group has generations and a leader that assigns; a consumer group
+// (KIP-848) has epochs, and the coordinator assigns.
 package group
 
 import (
@@ -32,7 +36,7 @@ import (
 // OffsetsTopic is where groups and their offsets are stored.
 const OffsetsTopic = "__consumer_offsets"
 
-// classicType is the only group type built; KIP-848 groups are not.
+// classicType is the type of a classic group in ListGroups.
 const classicType = "classic"
 
 const (
@@ -46,6 +50,12 @@ const (
 	loadWait = time.Second
 	// maxIDBytes is the longest string the formats of __consumer_offsets hold.
 	maxIDBytes = math.MaxInt16
+	// regexMinInterval is how often topics that come and go make a group resolve
+	// its regular expressions again, at most (Kafka's, which is not public).
+	regexMinInterval = 10 * time.Second
+	// settling is how long after a change the members of a consumer group are
+	// told to heartbeat more often (fluxmq.group.consumer.settling.heartbeat.interval.ms).
+	settling = 10 * time.Second
 	// maxIDPrefixBytes is how much of a client or instance id goes into a member id.
 	maxIDPrefixBytes = 1024
 )
@@ -69,6 +79,12 @@ type Config struct {
 	Partitions func() int32
 	// Log returns the log of one of them, nil when it is not hosted here.
 	Log func(index int32) Log
+	// Topics returns the cluster's topics as they are now, which consumer groups
+	// assign. It is called for every step of a group. nil: there are none.
+	Topics func() Topics
+	// Settings returns the settings that a group has of its own, nil for one
+	// that has none. It is called for every step of a group. nil: none has.
+	Settings func(group string) *config.Group
 	// Logger, Now, NewTimer and NewID default to slog.Default, the wall clock,
 	// real timers and random UUIDs.
 	Logger   *slog.Logger
@@ -111,6 +127,7 @@ type Coordinator struct {
 // New returns a coordinator without shards: Start makes them, or the first request.
 func New(c Config) *Coordinator {
 	n := c.Node
+	ofAll := settingsOf(n.Groups)
 	co := &Coordinator{
 		enabled: n.GroupsEnabled, partitions: c.Partitions, openLog: c.Log, shards: map[int32]*shard{},
 		settings: settings{
@@ -120,6 +137,16 @@ func New(c Config) *Coordinator {
 				newMemberTimeoutMs:  newMemberTimeout.Milliseconds(),
 				minSessionTimeoutMs: int32(n.GroupMinSessionTimeout.Milliseconds()),
 				maxSessionTimeoutMs: int32(n.GroupMaxSessionTimeout.Milliseconds()),
+				consumer:            consumerLimitsOf(n),
+			},
+			topics: c.Topics,
+			settingsOf: func(group string) groupSettings {
+				if c.Settings != nil {
+					if own := c.Settings(group); own != nil {
+						return settingsOf(own)
+					}
+				}
+				return ofAll
 			},
 			metadataMax: min(int(n.OffsetMetadataMaxBytes), maxIDBytes), retentionMs: n.OffsetsRetention.Milliseconds(),
 			retentionCheck: n.OffsetsRetentionCheck, answerTimeout: n.OffsetsCommitTimeout,
@@ -127,6 +154,9 @@ func New(c Config) *Coordinator {
 		},
 	}
 	s := &co.settings
+	if s.topics == nil {
+		s.topics = func() Topics { return noTopics{} }
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -140,6 +170,28 @@ func New(c Config) *Coordinator {
 		s.logger = slog.Default()
 	}
 	return co
+}
+
+func consumerLimitsOf(n *config.Node) consumerLimits {
+	policy := n.GroupConsumerMigrationPolicy
+	return consumerLimits{
+		maxSize:            int(n.GroupConsumerMaxSize),
+		assignors:          n.GroupConsumerAssignors,
+		upgrade:            policy == "bidirectional" || policy == "upgrade",
+		downgrade:          policy == "bidirectional" || policy == "downgrade",
+		regexRefreshMs:     n.GroupConsumerRegexRefresh.Milliseconds(),
+		regexMinIntervalMs: regexMinInterval.Milliseconds(),
+		settlingIntervalMs: int32(n.GroupConsumerSettlingInterval.Milliseconds()),
+		settlingMs:         settling.Milliseconds(),
+	}
+}
+
+func settingsOf(c *config.Group) groupSettings {
+	return groupSettings{
+		sessionTimeoutMs:     c.ConsumerSessionTimeout.Milliseconds(),
+		assignmentIntervalMs: c.ConsumerAssignmentInterval.Milliseconds(),
+		heartbeatIntervalMs:  int32(c.ConsumerHeartbeatInterval.Milliseconds()),
+	}
 }
 
 type wallTimer struct{ *time.Timer }

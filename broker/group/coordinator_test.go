@@ -87,7 +87,7 @@ func commitOf(group, member string, generation int32, offset int64) Commit {
 }
 
 func fetched(c *Coordinator, group string) string {
-	f := c.Fetch(background, group, nil).Wait(background)
+	f := c.Fetch(background, group, nil, -1, nil).Wait(background)
 	out := codeName(f.ErrorCode)
 	for _, o := range f.Offsets {
 		out += fmt.Sprintf(" %s-%d=%d", o.Topic, o.Partition, o.Offset)
@@ -177,7 +177,7 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 		expect(t, "sync", codeName(synced.Wait(background).ErrorCode), "ok")
 
 		commit := c.Commit(background, commitOf("g", joined.MemberID, 1, 5))
-		fetch := c.Fetch(background, "g", nil)
+		fetch := c.Fetch(background, "g", nil, -1, nil)
 		if settled(commit) || settled(fetch) {
 			t.Error("an offset was told before it was durable")
 		}
@@ -254,7 +254,7 @@ func TestLoading(t *testing.T) {
 		l := &memoryLog{replayAt: make(chan struct{})}
 		c := begin(t, l)
 		defer c.Close()
-		if got := c.Fetch(background, "g", nil).Wait(background).ErrorCode; got != 14 {
+		if got := c.Fetch(background, "g", nil, -1, nil).Wait(background).ErrorCode; got != 14 {
 			t.Errorf("code %d while loading, want 14 (COORDINATOR_LOAD_IN_PROGRESS)", got)
 		}
 		ctx, cancel := context.WithTimeout(background, time.Second)
@@ -396,7 +396,7 @@ func TestRefusals(t *testing.T) {
 		expect(t, "no group", join(func(in *kmsg.JoinGroupRequest) { in.Group = "" }), "INVALID_GROUP_ID")
 		long := strings.Repeat("g", 1<<15)
 		expect(t, "a group that cannot be stored", join(func(in *kmsg.JoinGroupRequest) { in.Group = long }), "INVALID_GROUP_ID")
-		expect(t, "an instance that cannot be stored", join(func(in *kmsg.JoinGroupRequest) { in.InstanceID = &long }), "42")
+		expect(t, "an instance that cannot be stored", join(func(in *kmsg.JoinGroupRequest) { in.InstanceID = &long }), "INVALID_REQUEST")
 		expect(t, "a made-up member id", join(func(in *kmsg.JoinGroupRequest) { in.MemberID = "mine" }), "UNKNOWN_MEMBER_ID")
 		expect(t, "no protocols", join(func(in *kmsg.JoinGroupRequest) { in.Protocols = nil }), "INCONSISTENT_GROUP_PROTOCOL")
 		if l := c.List(background, nil, nil); len(l.Groups) != 0 {

@@ -43,6 +43,27 @@ type limits struct {
 	newMemberTimeoutMs  int64 // how long a JoinGroup of a new member may be held
 	minSessionTimeoutMs int32
 	maxSessionTimeoutMs int32
+	consumer            consumerLimits
+}
+
+// consumerLimits are those of consumer groups (KIP-848).
+type consumerLimits struct {
+	maxSize            int      // group.consumer.max.size
+	assignors          []string // group.consumer.assignors; the first is the default
+	upgrade, downgrade bool     // group.consumer.migration.policy
+	regexRefreshMs     int64    // group.consumer.regex.refresh.interval.ms
+	regexMinIntervalMs int64    // expressions are resolved at most this often when topics come and go
+	// settlingIntervalMs is the heartbeat interval, if it is the shorter one,
+	// for settlingMs after the group epoch rose; 0 switches that off.
+	settlingIntervalMs int32
+	settlingMs         int64
+}
+
+// groupSettings are those that one consumer group may have of its own
+// (consumer.* of the config resource GROUP).
+type groupSettings struct {
+	sessionTimeoutMs, assignmentIntervalMs int64
+	heartbeatIntervalMs                    int32
 }
 
 // timerKind says what runs out.
@@ -55,6 +76,12 @@ const (
 	syncTimer
 	// sessionTimer: one member, or one member id that was handed out.
 	sessionTimer
+	// revokeTimer: a member of a consumer group that was told to give up partitions.
+	revokeTimer
+	// rejoinTimer and resyncTimer: a classic member of a consumer group that
+	// was told to join again, and one that joined and has not synced.
+	rejoinTimer
+	resyncTimer
 )
 
 // timerKey names a timer of one group; setting it again moves it.
@@ -80,11 +107,14 @@ type reply struct {
 // step carries one input's time in and everything the machine wants done out,
 // in order: records to append first, replies after they are appended, timers.
 type step struct {
-	nowMs   int64 // Unix milliseconds
-	records []record.Record
-	replies []reply
-	timers  []timerChange
-	// rebalances counts generations that ended in this step, for metrics.
+	nowMs    int64         // Unix milliseconds
+	topics   Topics        // as they are now; for consumer groups
+	settings groupSettings // of this group, if it is a consumer group
+	records  []record.Record
+	replies  []reply
+	timers   []timerChange
+	// rebalances counts generations that ended, or group epochs that rose, in
+	// this step, for metrics.
 	rebalances int
 }
 
@@ -146,13 +176,18 @@ func (m *member) matches(protocols []kmsg.JoinGroupRequestProtocol) bool {
 // of clients that went away would pile up in a long rebalance.
 func (m *member) sessionKept() bool { return !m.isNew && (m.joining != 0 || m.syncing != 0) }
 
-// group is one classic consumer group: a pure state machine without clock,
-// goroutine or I/O. Inputs are requests and timer expiries; each gets a *step
-// that carries the time in and the effects out. It is owned by one shard and
-// not safe for concurrent use.
+// group is one group with its committed offsets: a pure state machine without
+// clock, goroutine or I/O. Inputs are requests and timer expiries; each gets a
+// *step that carries the time in and the effects out. It is owned by one shard
+// and not safe for concurrent use.
+//
+// A group is a classic one unless consumer is set. Then its members are there,
+// and the fields from state to subscribed, and stored, are as in a new group.
 type group struct {
 	id     string
 	limits *limits
+
+	consumer *consumerGroup
 
 	state, previous state
 	stateSinceMs    int64 // -1: unknown (replayed from an old record)
@@ -194,6 +229,37 @@ func newGroup(id string, l *limits, nowMs int64) *group {
 		votes:     map[string]int{},
 		offsets:   map[string]map[int32]committed{},
 	}
+}
+
+// reset makes the group as new, but for its committed offsets.
+func (g *group) reset(nowMs int64) {
+	fresh := newGroup(g.id, g.limits, nowMs)
+	fresh.offsets = g.offsets
+	*g = *fresh
+}
+
+// stateName is the state as DescribeGroups and ListGroups show it.
+func (g *group) stateName() string {
+	if g.consumer != nil {
+		return g.consumer.stateName()
+	}
+	return g.state.String()
+}
+
+// typeName is the type of the group, and protocol what its members speak.
+func (g *group) typeName() (name, protocol string) {
+	if g.consumer != nil {
+		return consumerType, consumerType
+	}
+	return classicType, g.protocolType
+}
+
+// vacant tells that the group has no members and lives on for its offsets.
+func (g *group) vacant() bool {
+	if g.consumer != nil {
+		return len(g.consumer.members) == 0
+	}
+	return g.state == empty
 }
 
 func (g *group) become(s *step, next state) {
@@ -326,6 +392,10 @@ func (g *group) expire(s *step, key timerKey) {
 	if g.state == dead {
 		return
 	}
+	if g.consumer != nil {
+		g.consumerExpired(s, key)
+		return
+	}
 	switch key.kind {
 	case joinTimer:
 		g.joinExpired(s)
@@ -345,5 +415,5 @@ func (g *group) persist(s *step) {
 // unused tells that nothing is stored of the group and nobody is in it: it was
 // made for a request that came to nothing, and may be forgotten without a trace.
 func (g *group) unused() bool {
-	return g.state == empty && !g.stored && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0
+	return g.consumer == nil && g.state == empty && !g.stored && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0
 }

@@ -37,7 +37,18 @@ func (g *group) join(s *step, in joinInput) {
 	refuse := func(memberID string, code int16) {
 		s.replies = append(s.replies, reply{to: in.ticket, join: joinError(memberID, code)})
 	}
+	if g.consumer != nil && len(g.consumer.members) > 0 {
+		g.joinConsumer(s, in)
+		return
+	}
+	if g.consumer != nil && in.MemberID == "" && in.ProtocolType != "" && len(in.Protocols) > 0 {
+		// An Empty consumer group makes way.
+		g.buryConsumer(s)
+		g.reset(s.nowMs)
+	}
 	switch {
+	case g.consumer != nil && in.MemberID != "":
+		refuse(in.MemberID, protocol.ErrUnknownMemberID.Code)
 	case g.state == dead:
 		refuse(in.MemberID, protocol.ErrCoordinatorNotAvailable.Code)
 	case !g.accepts(in.MemberID):

@@ -26,6 +26,10 @@ type offsetKey struct {
 	partition int32
 }
 
+// memberEpochVersion is the first version of OffsetCommit that members of
+// consumer groups may use: older clients would misread its errors.
+const memberEpochVersion = 9
+
 // CommitOffset is one offset of a Commit.
 type CommitOffset struct {
 	Topic       string
@@ -40,10 +44,12 @@ type CommitOffset struct {
 type Commit struct {
 	Group, MemberID string
 	InstanceID      *string
-	Generation      int32 // -1: not a member (admin, or a consumer that assigns itself)
-	RetentionMs     int64 // -1: the broker's
-	Version         int16 // of the request
-	Offsets         []CommitOffset
+	// Generation is that of a classic group, or the member epoch of a consumer
+	// group; -1: not a member (admin, or a consumer that assigns itself).
+	Generation  int32
+	RetentionMs int64 // -1: the broker's
+	Version     int16 // of the request
+	Offsets     []CommitOffset
 }
 
 // commit stores offsets and answers one code for each; all of them the same
@@ -64,6 +70,10 @@ func (g *group) commit(s *step, in Commit, metadataMax int) []int16 {
 		expireMs = s.nowMs + in.RetentionMs
 	}
 	for i, o := range in.Offsets {
+		if code := g.mayCommitOffset(s, in, o); code != 0 {
+			codes[i] = code
+			continue
+		}
 		if tooLong(o.Metadata, metadataMax) {
 			codes[i] = protocol.ErrOffsetMetadataTooLarge.Code
 			continue
@@ -90,6 +100,9 @@ func tooLong(metadata string, limit int) bool {
 
 // mayCommit tells whether the sender may commit now.
 func (g *group) mayCommit(in Commit) int16 {
+	if g.consumer != nil {
+		return g.consumer.mayCommit(in)
+	}
 	if g.state == dead {
 		return protocol.ErrCoordinatorNotAvailable.Code
 	}
@@ -111,6 +124,70 @@ func (g *group) mayCommit(in Commit) int16 {
 		return protocol.ErrRebalanceInProgress.Code
 	}
 	return 0
+}
+
+// mayCommit is mayCommit of a consumer group. A member that has not learned yet
+// that its epoch rose may go on committing what it had before (KIP-1251), which
+// mayCommitOffset looks at.
+func (c *consumerGroup) mayCommit(in Commit) int16 {
+	if in.Generation < 0 && len(c.members) == 0 {
+		return 0
+	}
+	m := c.members[in.MemberID]
+	switch {
+	case m == nil:
+		return protocol.ErrUnknownMemberID.Code
+	case m.classic != nil && in.Generation != m.epoch:
+		return protocol.ErrIllegalGeneration.Code
+	case m.classic == nil && in.Version < memberEpochVersion:
+		return protocol.ErrUnsupportedVersion.Code
+	case m.classic == nil && in.Generation > m.epoch:
+		return protocol.ErrStaleMemberEpoch.Code
+	}
+	return 0
+}
+
+// mayCommitOffset refuses a member of an older epoch a partition that it did
+// not have at that epoch.
+func (g *group) mayCommitOffset(s *step, in Commit, o CommitOffset) int16 {
+	if g.consumer == nil {
+		return 0
+	}
+	m := g.consumer.members[in.MemberID]
+	if m == nil || in.Generation == m.epoch {
+		return 0
+	}
+	p := partitionID{o.TopicID, o.Partition}
+	if t, exists := s.topics.Named(o.Topic); exists && o.TopicID == [16]byte{} {
+		p.topic = t.ID
+	}
+	for _, list := range [][]held{m.assigned, m.revoking} {
+		if h, found := findHeld(list, p); found && h.epoch <= in.Generation {
+			return 0
+		}
+	}
+	return protocol.ErrStaleMemberEpoch.Code
+}
+
+// mayFetch tells whether a member of a consumer group is at the epoch that it
+// names when it fetches offsets; nil and a negative epoch are an admin's.
+func (g *group) mayFetch(memberID *string, epoch int32) int16 {
+	if g == nil || g.consumer == nil || memberID == nil && epoch < 0 {
+		return 0
+	}
+	var m *consumerMember
+	if memberID != nil {
+		m = g.consumer.members[*memberID]
+	}
+	switch {
+	case m == nil:
+		return protocol.ErrUnknownMemberID.Code
+	case m.epoch == epoch:
+		return 0
+	case m.classic != nil:
+		return protocol.ErrIllegalGeneration.Code
+	}
+	return protocol.ErrStaleMemberEpoch.Code
 }
 
 func (g *group) setOffset(key offsetKey, c committed) {
@@ -190,6 +267,9 @@ func (g *group) fetch(topics []FetchTopic) []FetchedOffset {
 // subscribes tells whether a member of the group reads topic. A `consumer`
 // group whose subscriptions are not known counts as reading everything.
 func (g *group) subscribes(topic string) bool {
+	if g.consumer != nil {
+		return g.consumer.subscribes(topic)
+	}
 	if g.subscribed != nil {
 		_, is := g.subscribed[topic]
 		return is
@@ -199,20 +279,18 @@ func (g *group) subscribes(topic string) bool {
 
 // deleteOffsets is OffsetDelete: a code for the group, and one for each partition.
 func (g *group) deleteOffsets(s *step, topics []kmsg.OffsetDeleteRequestTopic) (int16, []kmsg.OffsetDeleteResponseTopic) {
-	switch g.state {
-	case dead:
+	_, speaks := g.typeName()
+	switch {
+	case g.state == dead:
 		return protocol.ErrGroupIDNotFound.Code, nil
-	case empty:
-	default:
-		if g.protocolType != "consumer" {
-			return protocol.ErrNonEmptyGroup.Code, nil
-		}
+	case !g.vacant() && speaks != consumerType:
+		return protocol.ErrNonEmptyGroup.Code, nil
 	}
 	out := make([]kmsg.OffsetDeleteResponseTopic, 0, len(topics))
 	for _, t := range topics {
 		r := kmsg.NewOffsetDeleteResponseTopic()
 		r.Topic = t.Topic
-		inUse := g.state != empty && g.subscribes(t.Topic)
+		inUse := !g.vacant() && g.subscribes(t.Topic)
 		for _, p := range t.Partitions {
 			e := kmsg.NewOffsetDeleteResponseTopicPartition()
 			e.Partition = p.Partition
@@ -255,7 +333,7 @@ func (g *group) expireOffsets(s *step, retentionMs int64) int {
 		s.records = append(s.records, offsetTombstone(g.id, key.topic, key.partition, s.nowMs))
 		expired++
 	}
-	if g.state == empty && len(g.offsets) == 0 && len(g.pending) == 0 {
+	if g.vacant() && len(g.offsets) == 0 && len(g.pending) == 0 {
 		g.bury(s)
 	}
 	return expired
@@ -264,10 +342,15 @@ func (g *group) expireOffsets(s *step, retentionMs int64) int {
 // expired is Kafka's rule (KIP-211): retention counts from when the group
 // became Empty (or from a later commit: an admin's reset of a long Empty group
 // must not vanish at the next check); from the commit in a group that never had members, and for
-// topics that a Stable `consumer` group no longer reads.
+// topics that a Stable `consumer` group no longer reads. In a consumer group it
+// counts from the commit, for topics that no member subscribes to.
 func (g *group) expired(topic string, c committed, nowMs, retentionMs int64) bool {
 	since := c.commitMs
 	switch {
+	case g.consumer != nil:
+		if g.subscribes(topic) {
+			return false
+		}
 	case g.protocolType == "":
 	case g.state == empty:
 		if g.stateSinceMs >= 0 {

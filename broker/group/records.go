@@ -28,7 +28,7 @@ const (
 )
 
 // errUnknownRecord says that a key is of a kind this coordinator does not
-// keep (KIP-848 groups, share groups); replay skips it.
+// keep (share groups, streams groups); replay skips it.
 var errUnknownRecord = errors.New("unknown kind of group record")
 
 func offsetRecordKey(groupID, topic string, partition int32) []byte {
@@ -85,10 +85,11 @@ func groupRecord(g *group, nowMs int64) record.Record {
 // replayed is one decoded record of __consumer_offsets.
 type replayed struct {
 	group  string
-	offset *offsetKey // set: an offset; nil: the group itself
+	offset *offsetKey // set: an offset
 	// commit and metadata are nil in a tombstone.
 	commit   *committed
 	metadata *kmsg.GroupMetadataValue
+	consumer *consumerRecord // set: of a consumer group
 }
 
 // decodeRecord reads one record. It returns errUnknownRecord for kinds it does
@@ -102,6 +103,9 @@ func decodeRecord(key, value []byte) (replayed, error) {
 		return decodeOffset(key, value)
 	case groupKeyVersion:
 		return decodeGroup(key, value)
+	case consumerMetadataKey, partitionMetadataKey, memberMetadataKey, targetMetadataKey, targetMemberKey, currentMemberKey, regexKey:
+		id, r, err := decodeConsumer(version, key, value)
+		return replayed{group: id, consumer: r}, err
 	default:
 		return replayed{}, fmt.Errorf("%w: key version %d", errUnknownRecord, version)
 	}
@@ -167,40 +171,43 @@ func valueVersion(value []byte, newest int16) error {
 // restore makes a group of its stored metadata: Stable with members, Empty
 // without. Offsets of g stay. Bytes are copied.
 func (g *group) restore(v *kmsg.GroupMetadataValue) {
-	fresh := newGroup(g.id, g.limits, v.CurrentStateTimestamp)
-	fresh.offsets, fresh.stored = g.offsets, true
-	fresh.generation, fresh.protocolType = v.Generation, v.ProtocolType
+	g.reset(v.CurrentStateTimestamp)
+	g.stored = true
+	g.generation, g.protocolType = v.Generation, v.ProtocolType
 	if v.Protocol != nil {
-		fresh.protocol = *v.Protocol
+		g.protocol = *v.Protocol
 	}
 	for _, e := range v.Members {
 		m := &member{
 			id: e.MemberID, instanceID: e.InstanceID, client: Client{e.ClientID, e.ClientHost},
 			sessionTimeoutMs: e.SessionTimeoutMillis, rebalanceTimeoutMs: e.RebalanceTimeoutMillis,
-			protocols:  []protocolMetadata{{fresh.protocol, append([]byte{}, e.Subscription...)}},
+			protocols:  []protocolMetadata{{g.protocol, append([]byte{}, e.Subscription...)}},
 			assignment: append([]byte{}, e.Assignment...),
 		}
 		if m.rebalanceTimeoutMs < 0 {
 			m.rebalanceTimeoutMs = m.sessionTimeoutMs
 		}
-		if fresh.members[m.id] != nil {
+		if g.members[m.id] != nil {
 			continue // a record never names a member twice
 		}
-		fresh.add(m, v.ProtocolType)
+		g.add(m, v.ProtocolType)
 	}
-	if v.Leader != nil && fresh.members[*v.Leader] != nil {
-		fresh.leader = *v.Leader
+	if v.Leader != nil && g.members[*v.Leader] != nil {
+		g.leader = *v.Leader
 	}
-	if len(fresh.members) > 0 {
-		fresh.state, fresh.previous = stable, stable
+	if len(g.members) > 0 {
+		g.state, g.previous = stable, stable
 	}
-	fresh.subscribed = fresh.subscribedTopics()
-	*g = *fresh
+	g.subscribed = g.subscribedTopics()
 }
 
 // resume starts the sessions of the members of a restored group: they have one
 // session timeout to find the coordinator again.
 func (g *group) resume(s *step) {
+	if g.consumer != nil {
+		g.resumeConsumer(s)
+		return
+	}
 	for _, m := range g.ordered() {
 		g.touch(s, m)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"testing"
-	"time"
 
 	"fluxmq/broker/record"
 
@@ -123,7 +122,8 @@ func TestForeignRecords(t *testing.T) {
 		unknown    bool
 	}{
 		{"no key", nil, nil, false},
-		{"a KIP-848 group (key version 3)", []byte{0, 3, 0, 1, 'g'}, []byte{0, 0}, true},
+		{"a share group (key version 11)", []byte{0, 11, 0, 1, 'g'}, []byte{0, 0}, true},
+		{"a consumer group of a later value version", consumerKey(consumerMetadataKey, "g"), []byte{0, 1, 0, 0, 0, 1, 0}, true},
 		{"an offset of a later value version", offsetRecordKey("g", "t", 0), value.AppendTo(nil), true},
 		{"an offset cut short", offsetRecordKey("g", "t", 0), []byte{0, 3, 0}, false},
 		{"a group cut short", groupRecordKey("g"), []byte{0, 3, 0, 9}, false},
@@ -212,19 +212,42 @@ func FuzzReplayRecords(f *testing.F) {
 	f.Add(offset.Key, []byte{}, false)
 	f.Add([]byte{0, 2, 0, 0}, []byte{0, 3, 0, 0}, true)
 	f.Add([]byte{0, 9}, []byte(nil), true)
+	g.consumer = newConsumerGroup()
+	s := &step{}
+	g.storeSubscription(s, exampleMember())
+	g.storeCurrent(s, exampleMember())
+	g.storeTarget(s, "m", []partitionID{{topicNamed("t", 0), 1}})
+	g.storeRegex(s, "t.*", resolvedRegex{topics: []string{"t"}})
+	g.storeEpoch(s, 5, 9)
+	for _, r := range s.records {
+		f.Add(r.Key, r.Value, true)
+	}
 	f.Fuzz(func(t *testing.T, key, value []byte, present bool) {
 		if !present {
 			value = nil
 		}
-		s := newShard(0, &settings{now: func() time.Time { return time.UnixMilli(1) }}, nil)
+		s := newShard(0, &settings{now: fixedClock(1), limits: limits{consumer: testConsumerLimits()}}, nil)
 		for range 2 { // over what the first one left
 			if s.replay(key, value) != nil {
 				continue
 			}
 		}
 		for _, g := range s.groups {
-			st := step{nowMs: 2}
+			topics := testTopics{}.with(func(partitions map[string]int32, _ map[string]byte) { partitions["t"] = 3 })
+			st := step{nowMs: 2, topics: topics}
 			g.resume(&st)
+			if g.consumer != nil {
+				g.describeConsumer(topics)
+				in := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+				in.MemberID, in.SubscribedTopicNames, in.Topics = "new", []string{"t"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+				g.consumerHeartbeat(&st, heartbeatInput{in, Client{}, "fresh"})
+				for _, r := range st.records {
+					if _, err := decodeRecord(r.Key, r.Value); err != nil {
+						t.Fatalf("a record that was written cannot be read: %v", err)
+					}
+				}
+				continue
+			}
 			g.describe()
 			g.fetch(nil)
 			r := groupRecord(g, 2)

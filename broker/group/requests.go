@@ -160,14 +160,20 @@ type Fetched struct {
 
 // Fetch reads committed offsets, all of them when topics is nil. What it
 // answers is durable. There are no transactional offsets yet, so every offset
-// is stable (KIP-447).
-func (c *Coordinator) Fetch(ctx context.Context, group string, topics []FetchTopic) *Reply[Fetched] {
+// is stable (KIP-447). A member of a consumer group names itself and its epoch
+// (version 9 of OffsetFetch); anybody else nil and -1.
+func (c *Coordinator) Fetch(ctx context.Context, group string, memberID *string, epoch int32, topics []FetchTopic) *Reply[Fetched] {
 	refuse := func(code int16) Fetched { return Fetched{ErrorCode: code} }
 	if code := checkGroup(group, true); code != 0 {
 		return answered(refuse(code))
 	}
 	return ask(ctx, c, group, refuse, func(s *shard, r *Reply[Fetched]) {
-		r.give(s, Fetched{Offsets: s.groups[group].fetch(topics)}, true)
+		g := s.groups[group]
+		if code := g.mayFetch(memberID, epoch); code != 0 {
+			r.give(s, refuse(code), false)
+			return
+		}
+		r.give(s, Fetched{Offsets: g.fetch(topics)}, true)
 	})
 }
 
@@ -210,8 +216,8 @@ func (c *Coordinator) Delete(ctx context.Context, group string) *Reply[int16] {
 	})
 }
 
-// Describe describes one group; ErrorCode is GROUP_ID_NOT_FOUND and State
-// Dead for one that does not exist.
+// Describe describes one classic group; ErrorCode is GROUP_ID_NOT_FOUND and
+// State Dead for one that does not exist or is of another type.
 func (c *Coordinator) Describe(ctx context.Context, group string) *Reply[kmsg.DescribeGroupsResponseGroup] {
 	refuse := func(code int16) kmsg.DescribeGroupsResponseGroup {
 		d := kmsg.NewDescribeGroupsResponseGroup()
@@ -225,11 +231,18 @@ func (c *Coordinator) Describe(ctx context.Context, group string) *Reply[kmsg.De
 		return answered(refuse(code))
 	}
 	return ask(ctx, c, group, refuse, func(s *shard, r *Reply[kmsg.DescribeGroupsResponseGroup]) {
-		if g := s.groups[group]; g != nil {
+		g := s.groups[group]
+		if g != nil && g.consumer == nil {
 			r.give(s, g.describe(), false)
 			return
 		}
-		r.give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
+		d := refuse(protocol.ErrGroupIDNotFound.Code)
+		message := "Group " + group + " not found."
+		if g != nil {
+			message = "Group " + group + " is not a classic group."
+		}
+		d.ErrorMessage = &message
+		r.give(s, d, false)
 	})
 }
 
@@ -239,13 +252,10 @@ func (c *Coordinator) Describe(ctx context.Context, group string) *Reply[kmsg.De
 func (c *Coordinator) List(ctx context.Context, states, types []string) *kmsg.ListGroupsResponse {
 	out := kmsg.NewPtrListGroupsResponse()
 	has := func(list []string, one string) bool {
-		return len(list) == 0 || slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, one) })
-	}
-	if !has(types, classicType) {
-		return out
+		return len(list) == 0 || slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), one) })
 	}
 	out.ErrorCode = each(ctx, c, func(s *shard) []kmsg.ListGroupsResponseGroup {
-		return s.list(func(state string) bool { return has(states, state) })
+		return s.list(func(state, kind string) bool { return has(states, state) && has(types, kind) })
 	}, func(list []kmsg.ListGroupsResponseGroup) { out.Groups = append(out.Groups, list...) })
 	slices.SortFunc(out.Groups, func(a, b kmsg.ListGroupsResponseGroup) int { return strings.Compare(a.Group, b.Group) })
 	return out

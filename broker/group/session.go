@@ -8,6 +8,9 @@ import (
 
 // heartbeat keeps a member's session and tells it to join again when a rebalance is prepared.
 func (g *group) heartbeat(s *step, in *kmsg.HeartbeatRequest) int16 {
+	if g.consumer != nil {
+		return g.heartbeatConsumer(s, in)
+	}
 	if g.state == dead {
 		return protocol.ErrCoordinatorNotAvailable.Code
 	}
@@ -32,6 +35,9 @@ func (g *group) heartbeat(s *step, in *kmsg.HeartbeatRequest) int16 {
 
 // leave removes the named members and answers one code for each.
 func (g *group) leave(s *step, in []kmsg.LeaveGroupRequestMember) []kmsg.LeaveGroupResponseMember {
+	if g.consumer != nil {
+		return g.leaveByName(s, in)
+	}
 	out := make([]kmsg.LeaveGroupResponseMember, 0, len(in))
 	left := false
 	for _, l := range in {
@@ -99,7 +105,7 @@ func (g *group) sessionExpired(s *step, memberID string) {
 	}
 }
 
-// describe is the group as DescribeGroups shows it. Bytes of members are shown
+// describe is a classic group as DescribeGroups shows it. Bytes of members are shown
 // only while they mean something: when the group is Stable.
 func (g *group) describe() kmsg.DescribeGroupsResponseGroup {
 	d := kmsg.NewDescribeGroupsResponseGroup()
@@ -123,11 +129,10 @@ func (g *group) describe() kmsg.DescribeGroupsResponseGroup {
 
 // kill makes the group Dead if it may be deleted: tombstones for all that is stored.
 func (g *group) kill(s *step) int16 {
-	switch g.state {
-	case dead:
+	switch {
+	case g.state == dead:
 		return protocol.ErrGroupIDNotFound.Code
-	case empty:
-	default:
+	case !g.vacant():
 		return protocol.ErrNonEmptyGroup.Code
 	}
 	g.bury(s)
@@ -145,6 +150,10 @@ func (g *group) bury(s *step) {
 	}
 	for id := range g.pending {
 		g.dropPending(s, id)
+	}
+	if g.consumer != nil {
+		g.buryConsumer(s)
+		g.reset(s.nowMs)
 	}
 	clear(g.offsets)
 	g.become(s, dead)

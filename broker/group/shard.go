@@ -169,12 +169,16 @@ func (s *shard) replay(key, value []byte) error {
 		}
 	case r.metadata != nil:
 		s.groupOf(r.group).restore(r.metadata)
-	case g != nil:
+	case r.consumer != nil && r.consumer.present:
+		s.groupOf(r.group).replayConsumer(r.consumer, -1)
+	case r.consumer != nil:
+		if g != nil {
+			g.replayConsumer(r.consumer, -1)
+		}
+	case g != nil && g.consumer == nil:
 		// A group's tombstone follows those of its offsets; one that has
 		// offsets still lost only its generation.
-		fresh := newGroup(g.id, g.limits, -1)
-		fresh.offsets = g.offsets
-		s.groups[r.group] = fresh
+		g.reset(-1)
 	}
 	return nil
 }
@@ -200,7 +204,7 @@ func (s *shard) hold(answer func(r reply, durable bool)) ticket {
 // whether records were made, that is, whether an answer must wait for them.
 func (s *shard) do(g *group, input func(*step)) (wrote bool) {
 	now := s.config.now()
-	st := step{nowMs: now.UnixMilli()}
+	st := step{nowMs: now.UnixMilli(), topics: s.config.topics(), settings: s.config.settingsOf(g.id)}
 	input(&st)
 	for _, r := range st.records {
 		s.recordBytes += len(r.Key) + len(r.Value)
@@ -217,14 +221,23 @@ func (s *shard) do(g *group, input func(*step)) (wrote bool) {
 	}
 	if st.rebalances > 0 {
 		s.config.rebalances.Add(int64(st.rebalances))
-		s.config.logger.Info("group began a generation", "group", g.id, "generation", g.generation,
-			"state", g.state.String(), "members", len(g.members), "leader", g.leader, "protocol", g.protocol)
+		s.logRebalance(g)
 	}
 	if g.state == dead || g.unused() {
 		delete(s.groups, g.id)
 		s.timers.forget(g.id)
 	}
 	return len(st.records) > 0
+}
+
+func (s *shard) logRebalance(g *group) {
+	if c := g.consumer; c != nil {
+		s.config.logger.Info("consumer group began an epoch", "group", g.id, "epoch", c.epoch,
+			"assignment_epoch", c.targetEpoch, "members", len(c.members))
+		return
+	}
+	s.config.logger.Info("group began a generation", "group", g.id, "generation", g.generation,
+		"state", g.state.String(), "members", len(g.members), "leader", g.leader, "protocol", g.protocol)
 }
 
 // fire handles all timers that are due.
@@ -335,23 +348,30 @@ func (s *shard) fail(what string, err error) {
 func (s *shard) snapshot() []Snapshot {
 	list := make([]Snapshot, 0, len(s.groups))
 	for _, g := range s.groups {
-		list = append(list, Snapshot{
-			Group: g.id, State: g.state.String(), ProtocolType: g.protocolType,
+		_, speaks := g.typeName()
+		one := Snapshot{
+			Group: g.id, State: g.stateName(), ProtocolType: speaks,
 			Generation: g.generation, Members: len(g.members), Offsets: g.fetch(nil),
-		})
+		}
+		if c := g.consumer; c != nil {
+			one.Generation, one.Members = c.epoch, len(c.members)
+		}
+		list = append(list, one)
 	}
 	return list
 }
 
 // list is ListGroups for this shard.
-func (s *shard) list(wanted func(state string) bool) []kmsg.ListGroupsResponseGroup {
+func (s *shard) list(wanted func(state, kind string) bool) []kmsg.ListGroupsResponseGroup {
 	var list []kmsg.ListGroupsResponseGroup
 	for _, g := range s.groups {
-		if !wanted(g.state.String()) {
+		kind, speaks := g.typeName()
+		name := g.stateName()
+		if !wanted(name, kind) {
 			continue
 		}
 		e := kmsg.NewListGroupsResponseGroup()
-		e.Group, e.ProtocolType, e.GroupState, e.GroupType = g.id, g.protocolType, g.state.String(), classicType
+		e.Group, e.ProtocolType, e.GroupState, e.GroupType = g.id, speaks, name, kind
 		list = append(list, e)
 	}
 	return list
@@ -364,6 +384,8 @@ type settings struct {
 	retentionMs    int64
 	retentionCheck time.Duration
 	answerTimeout  time.Duration
+	topics         func() Topics
+	settingsOf     func(group string) groupSettings
 	now            func() time.Time
 	newTimer       func(time.Duration) Timer
 	newID          func() string

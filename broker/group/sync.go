@@ -32,6 +32,10 @@ func (g *group) sync(s *step, in syncInput) {
 	refuse := func(code int16) {
 		s.replies = append(s.replies, reply{to: in.ticket, sync: syncError(code)})
 	}
+	if g.consumer != nil {
+		g.syncConsumer(s, in)
+		return
+	}
 	if g.state == dead {
 		refuse(protocol.ErrCoordinatorNotAvailable.Code)
 		return

@@ -32,6 +32,13 @@ var rewrite = flag.Bool("rewrite", false, "write the transcripts in testdata ane
 //	fetch [t-0 …]   describe   delete-offsets t-0   delete   drop-topic t   expire retention=…
 //	advance 3000                   time passes, timers fire
 //	restart                        a new group is made of the records so far
+//
+// and for consumer groups (consumer_stage_test.go):
+//
+//	consumer max=2 assignors=range,uniform policy=disabled interval=1000 heartbeat=5000 session=45000
+//	topics t:3 u:2                 the cluster has these topics with so many partitions; those not named are gone
+//	beat who id=… epoch=1 [names=t,u] [regex=t.*] [owned=t:0,t:1] [instance=…] [rack=…] [assignor=…] [rebalance=…]
+//	describe-consumer
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -86,6 +93,9 @@ type stage struct {
 	ids     int
 	log     []record.Record
 	out     bytes.Buffer
+	// of consumer groups:
+	topics   testTopics
+	settings groupSettings
 }
 
 func newStage(t *testing.T) *stage {
@@ -93,7 +103,9 @@ func newStage(t *testing.T) *stage {
 	s.limits = limits{
 		maxSize: 1000, maxPending: 100, newMemberTimeoutMs: 300_000,
 		minSessionTimeoutMs: 6000, maxSessionTimeoutMs: 1_800_000,
+		consumer: testConsumerLimits(),
 	}
+	s.settings = groupSettings{sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000}
 	s.g = newGroup("g", &s.limits, s.nowMs)
 	return s
 }
@@ -232,7 +244,13 @@ func (s *stage) command(words []string) {
 	case "restart":
 		s.restart()
 	default:
-		s.t.Fatalf("unknown command %q", words[0])
+		if !s.consumerCommand(words[0], a) {
+			s.t.Fatalf("unknown command %q", words[0])
+		}
+	}
+	if s.g.consumer != nil {
+		s.sayConsumer()
+		return
 	}
 	s.say("= %s generation=%d leader=%q members=%s", s.g.state, s.g.generation, s.g.leader, s.memberNames())
 }
@@ -258,6 +276,9 @@ func (s *stage) join(a arguments) {
 	for _, p := range pairs(a.text("protocols", "range:"+a[0])) {
 		in.Protocols = append(in.Protocols, kmsg.JoinGroupRequestProtocol{Name: p[0], Metadata: []byte(p[1])})
 	}
+	if names := a.optional("names"); names != nil {
+		s.consumerProtocols(in, *names, a)
+	}
 	s.ids++
 	who := a[0]
 	s.do(func(st *step) {
@@ -269,6 +290,9 @@ func (s *stage) sync(a arguments) {
 	in := kmsg.NewPtrSyncGroupRequest()
 	in.Generation, in.MemberID, in.InstanceID = int32(a.number("generation", 1)), a.text("id", ""), a.optional("instance")
 	in.ProtocolType, in.Protocol = a.optional("type"), a.optional("protocol")
+	if assigned := a.optional("partitions"); assigned != nil {
+		in.GroupAssignment = s.consumerAssignments(*assigned)
+	}
 	for _, p := range pairs(a.text("assign", "")) {
 		in.GroupAssignment = append(in.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: p[0], MemberAssignment: []byte(p[1])})
 	}
@@ -296,6 +320,7 @@ func (s *stage) commit(a arguments) {
 	in := Commit{
 		Group: "g", MemberID: a.text("id", ""), InstanceID: a.optional("instance"),
 		Generation: int32(a.number("generation", -1)), RetentionMs: int64(a.number("retention", -1)),
+		Version: int16(a.number("v", 9)),
 	}
 	for _, w := range a {
 		name, value, _ := strings.Cut(w, "=")
@@ -318,7 +343,7 @@ func (s *stage) commit(a arguments) {
 
 // do runs one step and says what came of it.
 func (s *stage) do(input func(*step)) {
-	st := step{nowMs: s.nowMs}
+	st := step{nowMs: s.nowMs, topics: s.topics, settings: s.settings}
 	input(&st)
 	for _, c := range st.timers {
 		if c.afterMs < 0 {
@@ -340,7 +365,7 @@ func (s *stage) do(input func(*step)) {
 		if r.join != nil {
 			s.sayJoined(who, r.join)
 		} else {
-			s.say("%s ← sync %s assignment=%q", who, codeName(r.sync.ErrorCode), r.sync.MemberAssignment)
+			s.say("%s ← sync %s assignment=%s", who, codeName(r.sync.ErrorCode), s.shownAssignment(r.sync.MemberAssignment))
 		}
 	}
 }
@@ -369,6 +394,8 @@ func (s *stage) sayRecord(r record.Record) {
 		s.say("record %s-%d=%d expire=%d", d.offset.topic, d.offset.partition, d.commit.offset, d.commit.expireMs)
 	case d.offset != nil:
 		s.say("record %s-%d tombstone", d.offset.topic, d.offset.partition)
+	case d.consumer != nil:
+		s.say("record %s", s.shownRecord(d.consumer))
 	case d.metadata != nil:
 		s.say("record group generation=%d members=%d", d.metadata.Generation, len(d.metadata.Members))
 	default:
@@ -394,7 +421,7 @@ func (s *stage) advance(ms int64) {
 		k := due[0]
 		s.nowMs = s.timers[k]
 		delete(s.timers, k)
-		s.say("%d ms: timer %s %s", s.nowMs-1000, [...]string{"join", "sync", "session"}[k.kind], k.member)
+		s.say("%d ms: timer %s %s", s.nowMs-1000, [...]string{"join", "sync", "session", "revoke", "rejoin", "resync"}[k.kind], k.member)
 		s.do(func(st *step) { s.g.expire(st, k) })
 	}
 	s.nowMs = until
@@ -421,6 +448,8 @@ func codeName(code int16) string {
 		protocol.ErrGroupMaxSizeReached, protocol.ErrCoordinatorNotAvailable, protocol.ErrNonEmptyGroup,
 		protocol.ErrGroupIDNotFound, protocol.ErrGroupSubscribedToTopic, protocol.ErrOffsetMetadataTooLarge,
 		protocol.ErrNotCoordinator, protocol.ErrInvalidSessionTimeout, protocol.ErrInvalidGroupID,
+		protocol.ErrFencedMemberEpoch, protocol.ErrUnreleasedInstanceID, protocol.ErrUnsupportedAssignor,
+		protocol.ErrStaleMemberEpoch, protocol.ErrInvalidRegularExpression, protocol.ErrUnsupportedVersion, protocol.ErrInvalidRequest,
 	} {
 		if e.Code == code {
 			return e.Name

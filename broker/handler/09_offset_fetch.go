@@ -19,7 +19,7 @@ func handleOffsetFetch(h *Handler, ctx context.Context, r *Request, in kmsg.Requ
 	}
 	replies := make([]*group.Reply[group.Fetched], len(groups))
 	for i, g := range groups {
-		replies[i] = h.Groups.Fetch(ctx, g.Group, h.fetchTopics(r.Version, g.Topics))
+		replies[i] = h.Groups.Fetch(ctx, g.Group, g.MemberID, g.MemberEpoch, h.fetchTopics(r.Version, g.Topics))
 	}
 	return Answer{Wait: func(ctx context.Context) kmsg.Response {
 		response := kmsg.NewPtrOffsetFetchResponse()

@@ -2,7 +2,6 @@ package handler
 
 import (
 	"context"
-	"fmt"
 
 	"fluxmq/broker/group"
 	"fluxmq/broker/protocol"
@@ -15,8 +14,8 @@ import (
 // configs 11), for there is no authorisation yet.
 const groupOperations = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
 
-// handleDescribeGroups describes groups. A group that does not exist is an
-// error from version 6 on (KIP-1043), a Dead group before.
+// handleDescribeGroups describes classic groups. A group that does not exist, or
+// is of another type, is an error from version 6 on (KIP-1043), a Dead group before.
 func handleDescribeGroups(h *Handler, ctx context.Context, r *Request, in kmsg.Request) Answer {
 	q := in.(*kmsg.DescribeGroupsRequest)
 	replies := make([]*group.Reply[kmsg.DescribeGroupsResponseGroup], len(q.Groups))
@@ -24,15 +23,10 @@ func handleDescribeGroups(h *Handler, ctx context.Context, r *Request, in kmsg.R
 		replies[i] = h.Groups.Describe(ctx, id)
 	}
 	response := kmsg.NewPtrDescribeGroupsResponse()
-	for i, id := range q.Groups {
+	for i := range q.Groups {
 		d := replies[i].Wait(ctx)
-		if d.ErrorCode == protocol.ErrGroupIDNotFound.Code {
-			if r.Version >= 6 {
-				message := fmt.Sprintf("Group %s not found.", id)
-				d.ErrorMessage = &message
-			} else {
-				d.ErrorCode = 0
-			}
+		if d.ErrorCode == protocol.ErrGroupIDNotFound.Code && r.Version < 6 {
+			d.ErrorCode, d.ErrorMessage = 0, nil
 		}
 		if q.IncludeAuthorizedOperations && d.ErrorCode == 0 {
 			d.AuthorizedOperations = groupOperations

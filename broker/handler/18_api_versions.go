@@ -10,9 +10,36 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// feature is one of Kafka's features (KIP-584) that clients look for, with the
+// levels there are and the one that holds.
+type feature struct {
+	name                string
+	min, max, finalized int16
+}
+
+// features are those that are real here, and no others. group.version 1 is the
+// consumer group protocol of KIP-848.
+var features = [...]feature{
+	{"group.version", 0, 1, 1},
+}
+
+// addFeatures lists the features. Clients that know the response only to
+// version 3 refuse a least level of 0, so such features are left out of those
+// supported (KAFKA-17492).
+func addFeatures(response *kmsg.ApiVersionsResponse) {
+	response.FinalizedFeaturesEpoch = 0
+	response.SupportedFeatures, response.FinalizedFeatures = nil, nil
+	for _, f := range features {
+		if f.min > 0 || response.Version >= 4 {
+			response.SupportedFeatures = append(response.SupportedFeatures,
+				kmsg.ApiVersionsResponseSupportedFeature{Name: f.name, MinVersion: f.min, MaxVersion: f.max})
+		}
+		response.FinalizedFeatures = append(response.FinalizedFeatures,
+			kmsg.ApiVersionsResponseFinalizedFeature{Name: f.name, MaxVersionLevel: f.finalized, MinVersionLevel: f.finalized})
+	}
+}
+
 // apiVersions holds the bodies of the ApiVersions response, encoded once.
-// Features are not listed: none that clients switch on (transaction.version,
-// group.version, …) is real here.
 type apiVersions struct {
 	byVersion [][]byte // the answer to each version
 	unknown   []byte   // version 0 with UNSUPPORTED_VERSION, to any other
@@ -21,7 +48,6 @@ type apiVersions struct {
 
 func newAPIVersions(apis []protocol.API) apiVersions {
 	response := kmsg.NewPtrApiVersionsResponse()
-	response.FinalizedFeaturesEpoch = -1
 	for _, api := range apis {
 		key := kmsg.NewApiVersionsResponseApiKey()
 		key.ApiKey, key.MinVersion, key.MaxVersion = api.Key, api.MinVersion, api.MaxVersion
@@ -30,6 +56,7 @@ func newAPIVersions(apis []protocol.API) apiVersions {
 	var a apiVersions
 	for version := int16(0); protocol.Supported(protocol.KeyApiVersions, version); version++ {
 		response.Version = version
+		addFeatures(response)
 		a.byVersion = append(a.byVersion, response.AppendTo(nil))
 		malformed := kmsg.NewPtrApiVersionsResponse()
 		malformed.Version, malformed.ErrorCode = version, protocol.ErrInvalidRequest.Code

@@ -14,7 +14,7 @@ import (
 )
 
 // handleDescribeConfigs answers DescribeConfigs (API key 32): every setting of
-// a topic or of this broker with its source, or those that are named.
+// a topic, a group or this broker with its source, or those that are named.
 func handleDescribeConfigs(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.DescribeConfigsRequest)
 	response := request.ResponseKind().(*kmsg.DescribeConfigsResponse)
@@ -53,6 +53,15 @@ func (h *Handler) describeResource(image *cluster.Image, kind kmsg.ConfigResourc
 			return alteredForEvery(entries, image.ClusterConfigs), nil
 		}
 		return entries, nil
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if err := checkGroupResource(name); err != nil {
+			return nil, err
+		}
+		var own map[string]string
+		if g := image.Groups[name]; g != nil {
+			own = g.Overrides
+		}
+		return config.DescribeGroup(image.Settings, own), nil
 	}
 	return nil, unsupportedResource(kind)
 }
@@ -73,8 +82,17 @@ func (h *Handler) brokerResource(name string) (every bool, err error) {
 	return false, nil
 }
 
+// checkGroupResource refuses the one name that no group has. A group need not
+// exist to have settings.
+func checkGroupResource(name string) error {
+	if name == "" {
+		return fmt.Errorf("%w: a group has a name", protocol.ErrInvalidRequest)
+	}
+	return nil
+}
+
 func unsupportedResource(kind kmsg.ConfigResourceType) error {
-	return fmt.Errorf("%w: settings of resource type %s (%d) are not built; topics and brokers are", protocol.ErrInvalidRequest, kind, int8(kind))
+	return fmt.Errorf("%w: settings of resource type %s (%d) are not built; topics, groups and brokers are", protocol.ErrInvalidRequest, kind, int8(kind))
 }
 
 // alteredForEvery keeps what was altered for every broker, with that value.

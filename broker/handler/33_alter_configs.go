@@ -64,6 +64,11 @@ func (a alteration) alter(of resourceName, changes []cluster.ConfigChange) error
 		if resource.EveryNode, err = a.h.brokerResource(of.name); err != nil {
 			return err
 		}
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if err := checkGroupResource(of.name); err != nil {
+			return err
+		}
+		resource.Group = of.name
 	default:
 		return unsupportedResource(of.kind)
 	}

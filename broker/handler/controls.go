@@ -32,5 +32,7 @@ var controls = [protocol.MaxKey + 1]control{
 	protocol.KeyDescribeClientQuotas:    handleDescribeClientQuotas,
 	protocol.KeyAlterClientQuotas:       handleAlterClientQuotas,
 	protocol.KeyDescribeCluster:         handleDescribeCluster,
+	protocol.KeyConsumerGroupHeartbeat:  handleConsumerGroupHeartbeat,
+	protocol.KeyConsumerGroupDescribe:   handleConsumerGroupDescribe,
 	protocol.KeyDescribeTopicPartitions: handleDescribeTopicPartitions,
 }

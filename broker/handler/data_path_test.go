@@ -463,6 +463,12 @@ func TestAPIVersions(t *testing.T) {
 		if r.ErrorCode != 0 || len(r.ApiKeys) != len(protocol.APIs()) || r.ApiKeys[0].MinVersion != 0 {
 			t.Errorf("version %d: %+v", version, r)
 		}
+		// group.version is what a KIP-848 client looks for; only version 4 may
+		// name a least level of 0.
+		if (len(r.FinalizedFeatures) > 0) != (version >= 3) || version >= 3 && (r.FinalizedFeatures[0].Name != "group.version" || r.FinalizedFeatures[0].MaxVersionLevel != 1) ||
+			(len(r.SupportedFeatures) > 0) != (version >= 4) || (r.FinalizedFeaturesEpoch >= 0) != (version >= 3) {
+			t.Errorf("version %d: supported %v, finalized %v, epoch %d", version, r.SupportedFeatures, r.FinalizedFeatures, r.FinalizedFeaturesEpoch)
+		}
 		in.ClientSoftwareName = "no spaces allowed"
 		if r := b.ask(t, in, version).(*kmsg.ApiVersionsResponse); (r.ErrorCode == protocol.ErrInvalidRequest.Code) != (version >= 3) {
 			t.Errorf("version %d with a bad software name: error %d", version, r.ErrorCode)
@@ -559,7 +565,7 @@ func FuzzServe(f *testing.F) {
 			t.Skip("needs a coordinator")
 		}
 		switch key {
-		case protocol.KeyDeleteGroups, protocol.KeyOffsetDelete, protocol.KeyDescribeLogDirs, protocol.KeyCreateTopics, protocol.KeyMetadata, protocol.KeyCreatePartitions:
+		case protocol.KeyConsumerGroupHeartbeat, protocol.KeyConsumerGroupDescribe, protocol.KeyDeleteGroups, protocol.KeyOffsetDelete, protocol.KeyDescribeLogDirs, protocol.KeyCreateTopics, protocol.KeyMetadata, protocol.KeyCreatePartitions:
 			t.Skip("makes files, or needs a coordinator")
 		}
 		var out Response

@@ -58,6 +58,7 @@ func newGroupBroker(t *testing.T, change ...func(*config.Node)) *groupBroker {
 	}
 	groups := group.New(group.Config{
 		Node: &n, Logger: quiet,
+		Topics: func() group.Topics { return groupTopics{metadata.Image()} },
 		Partitions: func() int32 {
 			if topic := metadata.Image().Topics[group.OffsetsTopic]; topic != nil {
 				return topic.Partitions
@@ -81,6 +82,26 @@ func newGroupBroker(t *testing.T, change ...func(*config.Node)) *groupBroker {
 		}
 	})
 	return &groupBroker{t, &Handler{Config: &n, Metadata: metadata, Partitions: set, Groups: groups}}
+}
+
+// groupTopics shows the topics of an image to the coordinator.
+type groupTopics struct{ *cluster.Image }
+
+func (g groupTopics) found(t *cluster.Topic) (group.Topic, bool) {
+	if t == nil {
+		return group.Topic{}, false
+	}
+	return group.Topic{Name: t.Name, ID: t.ID, Partitions: t.Partitions}, true
+}
+
+func (g groupTopics) Named(name string) (group.Topic, bool)  { return g.found(g.Topics[name]) }
+func (g groupTopics) WithID(id [16]byte) (group.Topic, bool) { return g.found(g.ByID[id]) }
+func (g groupTopics) Version() int64                         { return g.TopicsVersion }
+func (g groupTopics) Each(visit func(group.Topic)) {
+	for _, t := range g.Topics {
+		topic, _ := g.found(t)
+		visit(topic)
+	}
 }
 
 // askGroupAPI sends a request through its wire form, in one version, and reads the
@@ -414,5 +435,128 @@ func TestGroupErrorsOfOldFetches(t *testing.T) {
 			code = out.Topics[0].Partitions[0].ErrorCode
 		}
 		b.expect(fmt.Sprint("version ", v), code, kerr.CoordinatorNotAvailable)
+	})
+}
+
+// consumer joins a consumer group alone, in the given version.
+func (b *groupBroker) consumer(id string, version int16) *kmsg.ConsumerGroupHeartbeatResponse {
+	b.t.Helper()
+	in := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	in.Group, in.RebalanceTimeoutMillis, in.SubscribedTopicNames = id, 10_000, []string{"t"}
+	in.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	if version >= 1 {
+		in.MemberID = "chosen"
+	}
+	joined := askGroupAPI[*kmsg.ConsumerGroupHeartbeatResponse](b, version, in)
+	b.expect(fmt.Sprint("heartbeat version ", version), joined.ErrorCode, nil)
+	return joined
+}
+
+func TestConsumerGroupsInEveryVersion(t *testing.T) {
+	b := newGroupBroker(t)
+	topic := b.prepare()
+	everyGroupVersion(68, func(v int16) {
+		id := fmt.Sprint("heartbeat-", v)
+		joined := b.consumer(id, v)
+		if joined.MemberID == nil || *joined.MemberID == "" || joined.MemberEpoch != 2 || joined.HeartbeatIntervalMillis != 1000 || joined.Assignment == nil ||
+			len(joined.Assignment.Topics) != 1 || joined.Assignment.Topics[0].TopicID != topic.ID || fmt.Sprint(joined.Assignment.Topics[0].Partitions) != "[0 1]" {
+			t.Errorf("version %d: %+v", v, joined)
+		}
+		in := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+		in.Group, in.MemberID, in.MemberEpoch = id, *joined.MemberID, 2
+		beat := askGroupAPI[*kmsg.ConsumerGroupHeartbeatResponse](b, v, in)
+		b.expect(id, beat.ErrorCode, nil)
+		if beat.Assignment != nil {
+			t.Errorf("version %d: nothing changed, told %+v", v, beat.Assignment)
+		}
+		in.MemberEpoch = 3
+		fenced := askGroupAPI[*kmsg.ConsumerGroupHeartbeatResponse](b, v, in)
+		b.expect(id, fenced.ErrorCode, kerr.FencedMemberEpoch)
+		if fenced.ErrorMessage == nil {
+			t.Errorf("version %d: fenced without a word", v)
+		}
+	})
+	b.member("classic", 9, 5)
+	everyGroupVersion(69, func(v int16) {
+		out := askGroupAPI[*kmsg.ConsumerGroupDescribeResponse](b, v, &kmsg.ConsumerGroupDescribeRequest{
+			Groups: []string{"heartbeat-1", "classic", "nowhere"}, IncludeAuthorizedOperations: true})
+		there := out.Groups[0]
+		if there.ErrorCode != 0 || there.State != "Stable" || there.Epoch != 2 || there.AssignmentEpoch != 2 || there.AssignorName != "uniform" ||
+			len(there.Members) != 1 || there.AuthorizedOperations != groupOperations {
+			t.Fatalf("version %d: %+v", v, there)
+		}
+		m := there.Members[0]
+		if m.MemberID != "chosen" || m.ClientID != "client" || m.ClientHost != "/127.0.0.1" || m.MemberEpoch != 2 || fmt.Sprint(m.SubscribedTopics) != "[t]" ||
+			len(m.Assignment.TopicPartitions) != 1 || m.Assignment.TopicPartitions[0].Topic != "t" || m.Assignment.TopicPartitions[0].TopicID != topic.ID ||
+			fmt.Sprint(m.TargetAssignment) != fmt.Sprint(m.Assignment) || (m.MemberType == 1) != (v >= 1) {
+			t.Errorf("version %d: %+v", v, m)
+		}
+		for _, g := range out.Groups[1:] {
+			b.expect(g.Group, g.ErrorCode, kerr.GroupIDNotFound)
+			if g.ErrorMessage == nil {
+				t.Errorf("%s is refused without a word", g.Group)
+			}
+		}
+	})
+	everyGroupVersion(15, func(v int16) {
+		d := askGroupAPI[*kmsg.DescribeGroupsResponse](b, v, &kmsg.DescribeGroupsRequest{Groups: []string{"heartbeat-1"}}).Groups[0]
+		want := error(nil)
+		if v >= 6 {
+			want = kerr.GroupIDNotFound
+		}
+		b.expect(fmt.Sprint("classic describe, version ", v), d.ErrorCode, want)
+		if d.State != "Dead" || v >= 6 && (d.ErrorMessage == nil || *d.ErrorMessage != "Group heartbeat-1 is not a classic group.") {
+			t.Errorf("version %d: %+v", v, d)
+		}
+	})
+	everyGroupVersion(16, func(v int16) {
+		for _, g := range askGroupAPI[*kmsg.ListGroupsResponse](b, v, kmsg.NewPtrListGroupsRequest()).Groups {
+			if want := map[bool]string{true: "connect", false: "consumer"}[g.Group == "classic"]; g.ProtocolType != want {
+				t.Errorf("version %d: %+v", v, g)
+			}
+		}
+		if v < 5 {
+			return
+		}
+		in := kmsg.NewPtrListGroupsRequest()
+		in.TypesFilter = []string{"Consumer"}
+		out := askGroupAPI[*kmsg.ListGroupsResponse](b, v, in)
+		if len(out.Groups) != 2 || out.Groups[0].GroupType != "consumer" || out.Groups[0].GroupState != "Stable" {
+			t.Errorf("version %d: %+v", v, out.Groups)
+		}
+	})
+	everyGroupVersion(8, func(v int16) {
+		in := kmsg.NewPtrOffsetCommitRequest()
+		in.Group, in.MemberID, in.Generation = "heartbeat-1", "chosen", 2
+		p := kmsg.NewOffsetCommitRequestTopicPartition()
+		p.Offset = int64(v)
+		in.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "t", TopicID: topic.ID, Partitions: []kmsg.OffsetCommitRequestTopicPartition{p}}}
+		code := func() int16 {
+			return askGroupAPI[*kmsg.OffsetCommitResponse](b, v, in).Topics[0].Partitions[0].ErrorCode
+		}
+		want, stale := error(nil), error(kerr.StaleMemberEpoch)
+		if v < 9 {
+			want, stale = kerr.UnsupportedVersion, kerr.UnsupportedVersion
+		}
+		b.expect(fmt.Sprint("commit, version ", v), code(), want)
+		in.Generation = 3
+		b.expect(fmt.Sprint("commit of a later epoch, version ", v), code(), stale)
+	})
+	everyGroupVersion(9, func(v int16) {
+		if v < 9 {
+			return
+		}
+		member := "chosen"
+		for epoch, want := range map[int32]error{2: nil, 1: kerr.StaleMemberEpoch} {
+			in := kmsg.NewPtrOffsetFetchRequest()
+			g := kmsg.NewOffsetFetchRequestGroup()
+			g.Group, g.MemberID, g.MemberEpoch = "heartbeat-1", &member, epoch
+			in.Groups = []kmsg.OffsetFetchRequestGroup{g}
+			b.expect(fmt.Sprint("fetch, version ", v), askGroupAPI[*kmsg.OffsetFetchResponse](b, v, in).Groups[0].ErrorCode, want)
+		}
+	})
+	everyGroupVersion(42, func(v int16) {
+		out := askGroupAPI[*kmsg.DeleteGroupsResponse](b, v, &kmsg.DeleteGroupsRequest{Groups: []string{"heartbeat-1"}})
+		b.expect("delete", out.Groups[0].ErrorCode, kerr.NonEmptyGroup)
 	})
 }

@@ -374,6 +374,9 @@ func TestDescribeConfigsAtEveryVersion(t *testing.T) {
 	if err := h.Metadata.AlterConfigs(cluster.ConfigResource{EveryNode: true}, []cluster.ConfigChange{{Op: cluster.OpSet, Name: "message.max.bytes", Value: ref("999999")}}, false, false); err != nil {
 		t.Fatal(err)
 	}
+	if err := h.Metadata.AlterConfigs(cluster.ConfigResource{Group: "g"}, []cluster.ConfigChange{{Op: cluster.OpSet, Name: "consumer.session.timeout.ms", Value: ref("50000")}}, false, false); err != nil {
+		t.Fatal(err)
+	}
 	versions(t, protocol.KeyDescribeConfigs, func(t *testing.T, v int16) {
 		topic, broker := kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBroker
 		got := ask[*kmsg.DescribeConfigsResponse](t, h, v, &kmsg.DescribeConfigsRequest{IncludeSynonyms: true, IncludeDocumentation: true, Resources: []kmsg.DescribeConfigsRequestResource{
@@ -384,8 +387,9 @@ func TestDescribeConfigsAtEveryVersion(t *testing.T) {
 			{ResourceType: topic, ResourceName: "nope"}, {ResourceType: topic, ResourceName: "no pe"},
 			{ResourceType: broker, ResourceName: "2"}, {ResourceType: broker, ResourceName: "x"},
 			{ResourceType: kmsg.ConfigResourceTypeBrokerLogger, ResourceName: "1"},
+			{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: "g"}, {ResourceType: kmsg.ConfigResourceTypeGroupConfig},
 		}})
-		for n, want := range []*protocol.Error{nil, nil, nil, nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidTopicException, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest} {
+		for n, want := range []*protocol.Error{nil, nil, nil, nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidTopicException, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, nil, protocol.ErrInvalidRequest} {
 			if r := got.Resources[n]; r.ErrorCode != code(want) || want != nil && len(r.Configs) != 0 {
 				t.Errorf("%d: got %d %v, want %v", n, r.ErrorCode, r.ErrorMessage, want)
 			}
@@ -412,6 +416,12 @@ func TestDescribeConfigsAtEveryVersion(t *testing.T) {
 			v >= 3 && (c.ConfigType != kmsg.ConfigTypeInt || c.Documentation == nil) {
 			t.Errorf("%+v", c)
 		}
+		if c := find(9, "consumer.session.timeout.ms"); *c.Value != "50000" || c.Source != kmsg.ConfigSource(config.DynamicGroup) || c.ReadOnly {
+			t.Errorf("%+v", c)
+		}
+		if c := find(9, "consumer.heartbeat.interval.ms"); *c.Value != "5000" || c.Source != kmsg.ConfigSourceDefaultConfig {
+			t.Errorf("%+v", c)
+		}
 		if c := find(3, "message.max.bytes"); len(got.Resources[3].Configs) != 1 || *c.Value != "999999" {
 			t.Errorf("%+v", got.Resources[3].Configs)
 		}
@@ -421,7 +431,7 @@ func TestDescribeConfigsAtEveryVersion(t *testing.T) {
 func TestAlterConfigsAtEveryVersion(t *testing.T) {
 	h := topicHandler(t)
 	create(t, h, "a", 1, "segment.ms=5")
-	topic, broker := kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBroker
+	topic, broker, group := kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeGroupConfig
 	overrides := func() map[string]string { return h.Metadata.Image().Topics["a"].Overrides }
 	versions(t, protocol.KeyAlterConfigs, func(t *testing.T, v int16) {
 		one := func(name, value string) []kmsg.AlterConfigsRequestResourceConfig {
@@ -435,8 +445,12 @@ func TestAlterConfigsAtEveryVersion(t *testing.T) {
 			{ResourceType: broker, ResourceName: "", Configs: one("log.retention.ms", "7")},
 			{ResourceType: kmsg.ConfigResourceTypeBrokerLogger, ResourceName: "1"},
 			{ResourceType: broker, ResourceName: "9"}, {ResourceType: broker, ResourceName: "9"},
+			{ResourceType: group, ResourceName: "g", Configs: one("consumer.heartbeat.interval.ms", "6000")},
+			{ResourceType: group, ResourceName: "h", Configs: one("consumer.heartbeat.interval.ms", "1")},
+			{ResourceType: group, ResourceName: ""},
 		}}
-		want := []*protocol.Error{nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidTopicException, protocol.ErrInvalidConfig, nil, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest}
+		want := []*protocol.Error{nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidTopicException, protocol.ErrInvalidConfig, nil, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest,
+			nil, protocol.ErrInvalidConfig, protocol.ErrInvalidRequest}
 		for range 2 {
 			got := ask[*kmsg.AlterConfigsResponse](t, h, v, request)
 			for n, e := range want {
@@ -451,6 +465,9 @@ func TestAlterConfigsAtEveryVersion(t *testing.T) {
 		}
 		if o := overrides(); len(o) != 1 || o["retention.ms"] != "7" {
 			t.Errorf("AlterConfigs replaces: %v", o)
+		}
+		if g := h.Metadata.Image().Groups["g"]; g == nil || g.Config.ConsumerHeartbeatInterval.Milliseconds() != 6000 {
+			t.Errorf("the group's settings are %+v", g)
 		}
 	})
 	versions(t, protocol.KeyIncrementalAlterConfigs, func(t *testing.T, v int16) {

@@ -209,6 +209,7 @@ func (n *Node) openGroups() {
 			}
 			return nil
 		},
+		Topics: n.groupTopics, Settings: n.groupSettings,
 	})
 	n.handler.Groups = n.groups
 }

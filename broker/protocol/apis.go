@@ -41,6 +41,8 @@ const (
 	KeyDescribeClientQuotas    int16 = 48
 	KeyAlterClientQuotas       int16 = 49
 	KeyDescribeCluster         int16 = 60
+	KeyConsumerGroupHeartbeat  int16 = 68
+	KeyConsumerGroupDescribe   int16 = 69
 	KeyDescribeTopicPartitions int16 = 75
 )
 
@@ -86,6 +88,8 @@ var supported = [...]API{
 	{KeyDescribeClientQuotas, "DescribeClientQuotas", 0, 1},
 	{KeyAlterClientQuotas, "AlterClientQuotas", 0, 1},
 	{KeyDescribeCluster, "DescribeCluster", 0, 2},
+	{KeyConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1},
+	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1},
 	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0},
 }
 

@@ -102,6 +102,11 @@ var requestShapes = map[int16][]field{
 	KeyDescribeClientQuotas:    {arrayOf(str, i8, str.nullable(0)), i8},
 	KeyAlterClientQuotas:       {arrayOf(arrayOf(str, str.nullable(0)), arrayOf(str, i64, i8)), i8},
 	KeyDescribeCluster:         {i8, i8.since(1), i8.since(2)},
+	KeyConsumerGroupHeartbeat: {
+		str, str, i32, str.nullable(0), str.nullable(0), i32, listOf(str).nullable(0), str.since(1).nullable(1),
+		str.nullable(0), arrayOf(uuid, listOf(i32)).nullable(0),
+	},
+	KeyConsumerGroupDescribe:   {listOf(str), i8},
 	KeyDescribeTopicPartitions: {arrayOf(str), i32, maybe(str, i32)},
 }
 

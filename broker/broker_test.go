@@ -358,17 +358,6 @@ func TestRefusals(t *testing.T) {
 	if !errors.Is(err, kerr.UnknownTopicOrPartition) {
 		t.Errorf("an unknown topic: %v", err)
 	}
-	txn := client(t, b, kgo.TransactionalID("t"))
-	if err := txn.BeginTransaction(); err == nil {
-		begin := time.Now()
-		err = txn.ProduceSync(ctx, &kgo.Record{Topic: "small", Value: []byte("x")}).FirstErr()
-		if err == nil {
-			t.Error("a transaction was accepted")
-		}
-		if took := time.Since(begin); took > 10*time.Second {
-			t.Errorf("the refusal took %v: %v", took, err)
-		}
-	}
 }
 
 // Sizes below and above the sendfile threshold, several partitions, fetch

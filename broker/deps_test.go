@@ -29,10 +29,11 @@ var arrows = map[string][]string{
 	"partition":       {"commitlog", "record", "protocol", "metrics", "invariant", "fault"},
 	"cluster":         {"commitlog", "record", "protocol", "config", "quota", "metrics", "invariant"},
 	"group":           {"partition", "record", "protocol", "config", "metrics", "invariant"},
-	"handler":         {"group", "cluster", "partition", "record", "protocol", "config", "quota", "metrics", "invariant", "fault"},
+	"txn":             {"partition", "record", "protocol", "config", "metrics", "invariant"},
+	"handler":         {"group", "txn", "cluster", "partition", "record", "protocol", "config", "quota", "metrics", "invariant", "fault"},
 	"server":          {"handler", "protocol", "metrics"},
 	"admin":           {"cluster", "partition", "group", "metrics"},
-	"node":            {"server", "admin", "handler", "group", "cluster", "partition", "commitlog", "record", "protocol", "config", "quota", "metrics", "invariant"},
+	"node":            {"server", "admin", "handler", "group", "txn", "cluster", "partition", "commitlog", "record", "protocol", "config", "quota", "metrics", "invariant"},
 	".":               {"node", "config"},
 	"client":          {"record"}, // the other end of the wire: it knows no room of the server
 	"logdump":         {"commitlog", "record"},

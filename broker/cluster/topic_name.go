@@ -27,13 +27,22 @@ func Reserved(name string) bool {
 
 // NewOffsetsTopic is __consumer_offsets as the settings want it, for EnsureTopic.
 func NewOffsetsTopic(n *config.Node) NewTopic {
+	return newCoordinatorTopic(OffsetsTopic, n.OffsetsTopicPartitions, n.OffsetsTopicSegmentBytes)
+}
+
+// NewTransactionTopic is __transaction_state as the settings want it, for EnsureTopic.
+func NewTransactionTopic(n *config.Node) NewTopic {
+	return newCoordinatorTopic(transactionTopic, n.TransactionTopicPartitions, n.TransactionTopicSegmentBytes)
+}
+
+func newCoordinatorTopic(name string, partitions, segmentBytes int32) NewTopic {
 	return NewTopic{
-		Name: OffsetsTopic, Partitions: n.OffsetsTopicPartitions, Replicas: -1, Internal: true,
+		Name: name, Partitions: partitions, Replicas: -1, Internal: true,
 		Configs: map[string]string{
 			"cleanup.policy":   "compact",
-			"compression.type": "producer",
+			"compression.type": "producer", // the coordinators compress nothing
 			// Kafka allows smaller ones here than a topic may have.
-			"segment.bytes": fmt.Sprint(max(n.OffsetsTopicSegmentBytes, 1<<20)),
+			"segment.bytes": fmt.Sprint(max(segmentBytes, 1<<20)),
 		},
 	}
 }

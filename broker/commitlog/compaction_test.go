@@ -152,7 +152,7 @@ func (w *compacting) roll() {
 	}
 }
 
-func (w *compacting) stable() int64 { o := w.l.Offsets(); return min(o.LogEnd, o.FirstOpen) }
+func (w *compacting) stable() int64 { o := w.l.Offsets(); return min(o.LogEnd, o.FirstUnstable) }
 
 func (w *compacting) clean() commitlog.Compacted {
 	w.t.Helper()
@@ -280,7 +280,14 @@ func TestCleanableRange(t *testing.T) {
 // transactional are batches of producer 7 and the markers that end its transactions.
 func (w *compacting) transactional(sequence int32, records ...string) {
 	w.t.Helper()
-	w.append(keyed(w.t, record.Builder{ProducerID: 7, BaseSequence: sequence, Transactional: true}, w.now, records...))
+	b := keyed(w.t, record.Builder{ProducerID: 7, BaseSequence: sequence, Transactional: true}, w.now, records...)
+	guard, err := w.l.BeginVerification(7, 0, sequence, false)
+	if err == nil {
+		_, err = w.l.Append(b, commitlog.AppendOptions{Guard: guard})
+	}
+	if err != nil {
+		w.t.Fatalf("append: %v", err)
+	}
 }
 
 func (w *compacting) end(kind record.ControlType) {
@@ -345,6 +352,90 @@ func TestUndecidedTransactionStopsCleaning(t *testing.T) {
 	_, err := w.l.Compact(context.Background(), w.c, -1, 1) // a last stable offset that is not true
 	if !errors.Is(err, commitlog.ErrUncleanable) || survivors(t, w.l) != before {
 		t.Fatalf("%v, left: %s", err, survivors(t, w.l))
+	}
+}
+
+// A cleaned segment has no transaction index: who reads it meets no aborted
+// record, and who has the old one open is told that its list is gone.
+func TestCommittedReadersOfCleanedSegments(t *testing.T) {
+	w := newCompacting(t, commitlog.Config{})
+	w.transactional(0, "a=1")
+	w.put("b=1")
+	w.roll()
+	w.transactional(1, "c=1")
+	w.end(record.Abort)
+	w.transactional(2, "d=1")
+	w.end(record.Commit)
+	w.roll()
+	w.put("e=1")
+	end := w.l.Offsets().LogEnd
+	held, aborted, err := w.l.ReadCommitted(0, end, 1<<20, true)
+	if err != nil || !slices.Equal(aborted, []commitlog.AbortedTransaction{{ProducerID: 7, FirstOffset: 0}}) {
+		t.Fatalf("before the cleaning: %+v, %v", aborted, err)
+	}
+	w.clean()
+	w.want("aborted records are gone", "1:b=1 3:ABORT 4:d=1 5:COMMIT 6:e=1")
+	if aborted, err := w.l.Aborted(held, 0, end); !errors.Is(err, commitlog.ErrOffsetOutOfRange) {
+		t.Fatalf("of the old segment: %+v, %v", aborted, err)
+	}
+	held.Release()()
+	for _, restart := range []string{"none", "clean", "unclean"} {
+		if restart != "none" {
+			if err := w.l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			w.open(commitlog.Options{Clean: restart == "clean"})
+		}
+		r, aborted, err := w.l.ReadCommitted(0, end, 1<<20, true)
+		if err != nil {
+			t.Fatalf("restart %s: %v", restart, err)
+		}
+		b, err := r.Bytes()
+		if err != nil {
+			t.Fatalf("restart %s: %v", restart, err)
+		}
+		r.Release()()
+		if shown, _ := committed(t, b, aborted); !slices.Equal(shown, []int64{1, 4}) {
+			t.Fatalf("restart %s: batches %v are shown, aborted transactions: %+v", restart, shown, aborted)
+		}
+	}
+}
+
+// A transaction that was open where a cleaned segment begins is not open again
+// when its marker is gone and the producers are read from there.
+func TestDecidedTransactionStaysDecided(t *testing.T) {
+	fs := memfs.New()
+	w := newCompacting(t, commitlog.Config{SegmentBytes: 400, DeleteRetention: time.Second})
+	w.fs = fs
+	w.open(commitlog.Options{})
+	large := "=" + strings.Repeat("v", 150) // no two segments make one
+	w.transactional(0, "a=1")
+	w.put("x" + large)
+	w.roll()
+	b, err := record.EndTransaction(record.Abort, 7, 1, 3, w.now)
+	if err == nil {
+		_, err = w.l.Append(b, commitlog.AppendOptions{Trusted: true, TransactionVersion: 2})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.put("y" + large)
+	for i := range 3 { // the records go, the marker gets its horizon, it goes
+		w.put(fmt.Sprintf("z%d=1", i))
+		w.roll()
+		w.clean()
+		w.now += 1000
+	}
+	w.want("of the marker only the producer's epoch is left", "1:x"+large+" [2-2] 3:y"+large+" 4:z0=1 5:z1=1 6:z2=1")
+	if err := w.l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.Remove(filepath.Join(dir, "00000000000000000002.index")); err != nil {
+		t.Fatal(err)
+	}
+	w.open(commitlog.Options{RecoveryPoint: 7})
+	if o := w.l.Offsets(); o.FirstUnstable != math.MaxInt64 || o.LogEnd != 7 {
+		t.Fatalf("a transaction is open: %+v", o)
 	}
 }
 

@@ -19,7 +19,7 @@ type Files struct {
 	hand int
 }
 
-// NewFiles makes a cache of so many open segments, each with up to three descriptors.
+// NewFiles makes a cache of so many open segments, each with up to four descriptors.
 func NewFiles(capacity int) *Files { return &Files{capacity: max(capacity, 1)} }
 
 // handle is a counted reference to a segment's open log file. The cache holds
@@ -36,6 +36,7 @@ type handle struct {
 	indexMu sync.Mutex
 	offsets *fileIndex
 	times   *fileIndex
+	aborted *fileIndex
 }
 
 func newHandle(s *segment, f File) *handle {
@@ -55,6 +56,7 @@ func (h *handle) unref() {
 	default:
 		h.offsets.close()
 		h.times.close()
+		h.aborted.close()
 		_ = h.file.Close()
 	}
 }

@@ -154,12 +154,9 @@ type StoredAbort struct {
 	ProducerID, FirstOffset, LastOffset, StableOffset int64
 }
 
-// storedAbortSize is version int16 and four int64.
-const storedAbortSize = 2 + 4*8
-
 // VisitTransactionIndex visits the entries of a .txnindex file.
 func VisitTransactionIndex(fsys FS, name string, visit func(StoredAbort) error) error {
-	return visitEntries(fsys, name, storedAbortSize, func(b []byte) error {
+	return visitEntries(fsys, name, abortedSize, func(b []byte) error {
 		at := func(n int) int64 { return int64(binary.BigEndian.Uint64(b[2+8*n:])) }
 		return visit(StoredAbort{int16(binary.BigEndian.Uint16(b)), at(0), at(1), at(2), at(3)})
 	})

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fluxmq/broker/record"
@@ -108,6 +109,10 @@ type Options struct {
 	// the log was written: what was not synced may be missing in any pattern, so
 	// damage above the recovery point is cut. Without it only a torn tail is.
 	HostCrash bool
+	// StableWhenDurable is for readers that see only what is durable: a
+	// transaction whose marker is not durable yet holds the last stable offset
+	// back as an open one does.
+	StableWhenDurable bool
 }
 
 // Log is one partition's log. See the package comment for who may call what.
@@ -119,6 +124,15 @@ type Log struct {
 
 	// producers is the writer's; see mu for what others see of it.
 	producers producerState
+	// sums is what the file of transaction index sums holds, "" when there is
+	// none. The writer's.
+	sums string
+
+	stableWhenDurable bool
+	published         publishedOffsets
+
+	// rebuildMu makes rebuilds of transaction indexes one at a time. Taken before mu.
+	rebuildMu sync.Mutex
 
 	// cleanMu is held while the log is cleaned; closing is closed when the log
 	// is, which ends the cleaning. cleanMu is taken before all others.
@@ -141,6 +155,9 @@ type Log struct {
 	logEnd    int64
 	durable   int64
 	firstOpen int64 // first offset of the oldest open transaction, MaxInt64 none
+	// undurable are the ended transactions whose markers are not durable, in the
+	// order of the markers; empty unless stableWhenDurable is set.
+	undurable []transaction
 	epochs    epochCache
 	size      int64
 	failed    error
@@ -160,8 +177,14 @@ type Log struct {
 // AppendOptions of one Append.
 type AppendOptions struct {
 	LeaderEpoch int32
-	// Trusted skips the idempotence check: the broker's own writes.
+	// Trusted skips the check of sequences: the broker's own writes. Epochs and
+	// transactions are checked all the same.
 	Trusted bool
+	// Guard is what BeginVerification gave for a batch that may be the first of
+	// its transaction here.
+	Guard Guard
+	// TransactionVersion is that of the transaction that a marker ends (KIP-1228).
+	TransactionVersion int16
 }
 
 // AppendInfo tells what Append did.
@@ -201,11 +224,14 @@ func (l *Log) Append(batches []byte, o AppendOptions) (AppendInfo, error) {
 		var b record.Batch
 		b, rest = split(rest)
 		active.publish(b)
-		l.track(b, nowMs)
+		if t, aborted := l.track(b, nowMs); aborted {
+			active.aborted = append(active.aborted, t)
+		}
 	}
 	l.logEnd = info.LastOffset + 1
 	l.size += int64(len(batches))
 	l.changed = true
+	l.publish()
 	if n := len(l.unsynced); n == 0 || l.unsynced[n-1] != active {
 		l.unsynced = append(l.unsynced, active)
 	}
@@ -229,7 +255,8 @@ func split(b []byte) (first record.Batch, rest []byte) {
 	return first, rest
 }
 
-// prepare checks the producers' sequences and stamps offsets and epoch.
+// prepare checks the producers' epochs, sequences and transactions, and stamps
+// offsets and leader epoch.
 func (l *Log) prepare(batches []byte, o AppendOptions) (AppendInfo, error) {
 	info := AppendInfo{BaseOffset: l.logEnd, LastOffset: l.logEnd - 1, MaxTimestamp: -1}
 	var previous record.Batch
@@ -239,8 +266,8 @@ func (l *Log) prepare(batches []byte, o AppendOptions) (AppendInfo, error) {
 			return AppendInfo{}, err
 		}
 		rest = after
-		if b.ProducerID() >= 0 && !b.IsControl() && !o.Trusted {
-			known, err := l.checkProducer(b, previous)
+		if b.ProducerID() >= 0 && (!o.Trusted || b.IsTransactional()) {
+			known, err := l.checkProducer(b, previous, o)
 			if err != nil {
 				return AppendInfo{}, err
 			}
@@ -267,38 +294,32 @@ func (l *Log) prepare(batches []byte, o AppendOptions) (AppendInfo, error) {
 
 // checkProducer is producerState.check, where a batch may follow another of
 // the same append that the state does not know yet.
-func (l *Log) checkProducer(b, previous record.Batch) (*producerBatch, error) {
+func (l *Log) checkProducer(b, previous record.Batch, o AppendOptions) (*producerBatch, error) {
 	if previous == nil || previous.ProducerID() != b.ProducerID() || previous.ProducerEpoch() != b.ProducerEpoch() {
-		return l.producers.check(b)
+		return l.producers.check(b, o)
 	}
-	if !inSequence(previous.LastSequence(), b.BaseSequence()) {
+	if !o.Trusted && !inSequence(previous.LastSequence(), b.BaseSequence()) {
 		return nil, fmt.Errorf("%w: producer %d sends sequence %d after %d", ErrOutOfOrderSequence, b.ProducerID(), b.BaseSequence(), previous.LastSequence())
 	}
 	return nil, nil
 }
 
-// track updates what the log knows of producers by one stored batch; mu is held.
-func (l *Log) track(b record.Batch, nowMs int64) {
-	if b.ProducerID() < 0 {
-		return
+// track updates what the log knows of producers by one stored batch; mu is
+// held. aborted tells that the batch aborted a transaction with records, t.
+func (l *Log) track(b record.Batch, nowMs int64) (t transaction, aborted bool) {
+	t, abort, ended := l.producers.apply(b, nowMs)
+	if b.IsTransactional() {
+		l.firstOpen = l.producers.firstOpen(math.MaxInt64)
 	}
-	if b.IsControl() {
-		l.trackMarker(b, nowMs)
-	} else {
-		l.producers.note(b, nowMs)
+	if ended && l.stableWhenDurable {
+		l.undurable = append(l.undurable, t)
 	}
-	l.firstOpen = l.producers.firstOpen(math.MaxInt64)
+	return t, ended && abort
 }
 
-// trackMarker ends a transaction; mu is held. Other control batches change nothing.
-func (l *Log) trackMarker(b record.Batch, nowMs int64) {
-	kind, coordinatorEpoch, err := record.ControlOf(b)
-	if err == nil && (kind == record.Abort || kind == record.Commit) {
-		l.producers.endTransaction(b.ProducerID(), b.ProducerEpoch(), coordinatorEpoch, nowMs)
-	}
-}
-
-// mustRoll is Kafka's rule: size, age by record timestamps, index full, offset too far for 32 bits.
+// mustRoll is Kafka's rule: size, age by record timestamps, index full, offset
+// too far for 32 bits. That the transaction index may be full too is ours: it
+// is in memory until the segment is rolled.
 func (l *Log) mustRoll(s *segment, bytes int64, info AppendInfo) bool {
 	if s.size == 0 {
 		return false
@@ -311,6 +332,7 @@ func (l *Log) mustRoll(s *segment, bytes int64, info AppendInfo) bool {
 		waited > l.cfg.SegmentAge.Milliseconds() ||
 		int64(len(s.mem.offsets)+1)*offsetEntrySize > l.cfg.SegmentIndexBytes ||
 		int64(len(s.mem.times)+2)*timeEntrySize > l.cfg.SegmentIndexBytes ||
+		len(s.aborted) > 0 && int64(len(s.aborted)+1)*abortedSize > l.cfg.SegmentIndexBytes ||
 		info.LastOffset-s.base > math.MaxInt32
 }
 
@@ -319,14 +341,23 @@ const maxUnsealed = 2
 
 // roll starts a new segment at the log end. Index files of the old one are
 // left to Seal, so that the append that rolls waits for one file creation only.
+// Its transaction index, if it needs one, is durable before anything in the new
+// segment is: recovery looks only above what was synced, and an entry that is
+// missing there would show aborted records.
 func (l *Log) roll() (*segment, error) {
+	old, err := l.active()
+	if err != nil {
+		return nil, err
+	}
+	if err := l.storeAborted(old, true); err != nil {
+		return nil, err
+	}
 	s, err := l.createSegment(l.logEnd)
 	if err != nil {
 		return nil, err
 	}
 	snapshot := l.producers.snapshot()
 	l.mu.Lock()
-	old := l.segments[len(l.segments)-1]
 	old.finishIndex()
 	old.rollSnapshot = snapshot
 	l.segments = append(slices.Clip(l.segments), s)
@@ -483,6 +514,8 @@ func (l *Log) syncTo(rolledOnly bool) (durable int64, err error) {
 		return l.durable, l.failed
 	}
 	l.durable = max(l.durable, end)
+	l.undurable = slices.DeleteFunc(l.undurable, func(t transaction) bool { return t.lastOffset < l.durable })
+	l.publish()
 	// A segment stays listed while it holds bytes above what was synced.
 	l.unsynced = slices.DeleteFunc(l.unsynced, func(s *segment) bool {
 		done := l.endOf(s) <= l.durable
@@ -564,15 +597,37 @@ func (l *Log) Failed() error {
 	return l.failed
 }
 
-// Offsets of a log, read together. FirstOpen is the first offset of the oldest
-// open transaction, math.MaxInt64 when there is none.
-type Offsets struct{ LogStart, LogEnd, Durable, FirstOpen int64 }
+// Offsets of a log, read together. FirstUnstable is the first offset of the
+// oldest transaction that is not decided, or, with Options.StableWhenDurable,
+// not durably so; math.MaxInt64 when there is none.
+type Offsets struct{ LogStart, LogEnd, Durable, FirstUnstable int64 }
 
-// Offsets returns them; any goroutine.
+// publishedOffsets are the Offsets of a log for readers without a lock. The
+// order makes them fit together: firstUnstable is lowered before logEnd passes
+// the records that lower it, and is read after logEnd and durable.
+type publishedOffsets struct{ logStart, logEnd, durable, firstUnstable atomic.Int64 }
+
+// Offsets returns them; any goroutine, without a lock. LogStart and Durable
+// are not above LogEnd, and whatever transaction begins below both
+// FirstUnstable and LogEnd (Durable) was decided.
 func (l *Log) Offsets() Offsets {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return Offsets{l.logStart, l.logEnd, l.durable, l.firstOpen}
+	o := Offsets{LogStart: l.published.logStart.Load(), Durable: l.published.durable.Load()}
+	o.LogEnd = l.published.logEnd.Load()
+	o.FirstUnstable = l.published.firstUnstable.Load()
+	return o
+}
+
+// publish lets Offsets see what has changed; mu is held.
+func (l *Log) publish() {
+	unstable := l.firstOpen
+	for i := range l.undurable {
+		unstable = min(unstable, l.undurable[i].firstOffset)
+	}
+	p := &l.published
+	p.firstUnstable.Store(unstable)
+	p.logEnd.Store(l.logEnd)
+	p.durable.Store(l.durable)
+	p.logStart.Store(l.logStart)
 }
 
 // Durable is the offset below which everything was synced.
@@ -598,6 +653,9 @@ func (l *Log) Segments() int {
 
 // Producers counts the producer ids that the log remembers. Writer only.
 func (l *Log) Producers() int { return len(l.producers.entries) }
+
+// DescribeProducers lists the producers that the log remembers, by id. Writer only.
+func (l *Log) DescribeProducers() []Producer { return l.producers.describe() }
 
 // SetConfig swaps the settings; they hold from the next append or tick on. Writer only.
 func (l *Log) SetConfig(c Config) {
@@ -683,6 +741,14 @@ func (l *Log) writeClosing(active *segment) error {
 		}
 	}
 	if err := replaceFileLazily(l.fs, filepath.Join(l.dir, fileName(l.logEnd, ".snapshot")), l.producers.snapshot(), false); err != nil {
+		return err
+	}
+	for _, s := range l.segments {
+		if err := l.storeAborted(s, false); err != nil {
+			return err
+		}
+	}
+	if err := l.writeTxnSums(false); err != nil {
 		return err
 	}
 	return l.writeEpochs(false)

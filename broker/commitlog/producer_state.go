@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,11 +13,14 @@ import (
 	"fluxmq/broker/record"
 )
 
-// Errors of the idempotence check; partition turns them into Kafka's codes.
+// Errors of the checks of a producer's batches and markers; partition turns
+// them into Kafka's codes.
 var (
 	ErrOutOfOrderSequence   = errors.New("out of order sequence number")
 	ErrInvalidProducerEpoch = errors.New("invalid producer epoch")
 	ErrInvalidTxnState      = errors.New("invalid transaction state")
+	// ErrCoordinatorFenced: a marker of a transaction coordinator that another has followed.
+	ErrCoordinatorFenced = errors.New("transaction coordinator is fenced")
 )
 
 // remembered is how many batches of a producer are known for answering
@@ -39,17 +43,40 @@ type producerEntry struct {
 	batches          [remembered]producerBatch // oldest first
 	count            int8
 	epoch            int16 // -1 until a batch or marker was seen
-	coordinatorEpoch int32
+	coordinatorEpoch int32 // of the last marker, -1 none
 	lastSeen         int64 // unix ms, for expiry
+	lastTimestamp    int64 // unix ms, of the last batch or marker
 	transactionStart int64 // first offset of the open transaction, -1 none
 }
 
 func (p *producerEntry) last() *producerBatch { return &p.batches[p.count-1] }
 
+// find returns the known batch that b is a retry of, or nil.
+func (p *producerEntry) find(b record.Batch) *producerBatch {
+	if b.ProducerEpoch() != p.epoch {
+		return nil
+	}
+	first, last := b.BaseSequence(), b.LastSequence()
+	for i := range p.batches[:p.count] {
+		if k := &p.batches[i]; k.lastSequence == last && k.baseSequence() == first {
+			return k
+		}
+	}
+	return nil
+}
+
+// inTransaction tells whether the producer has a transaction open in that epoch.
+func (p *producerEntry) inTransaction(epoch int16) bool {
+	return p.transactionStart >= 0 && p.epoch == epoch
+}
+
 // producerState is the producers of one partition. Only the writer touches it.
 type producerState struct {
 	entries map[int64]*producerEntry
 	open    []openTransaction // ordered by first offset
+	// verifications are under way, by producer id; they are not stored.
+	verifications map[int64]*verification
+	guards        Guard // the last one given out
 }
 
 // openTransaction holds the last stable offset back.
@@ -73,37 +100,35 @@ func inSequence(last, next int32) bool {
 	return int64(next) == int64(last)+1 || next == 0 && last == math.MaxInt32
 }
 
-// check decides about a client's batch of an idempotent producer before it is
-// written: nil to append, a known batch to answer a retry with, or an error.
-// The rules are those of Kafka 4's ProducerAppendInfo: a producer id that the
-// log does not know may begin at any sequence.
-func (s *producerState) check(b record.Batch) (*producerBatch, error) {
+// check decides about a batch or marker of a producer before it is written:
+// nil to append, a known batch to answer a retry with, or an error. The rules
+// are those of Kafka 4's ProducerAppendInfo: a producer id that the log does
+// not know may begin at any sequence.
+func (s *producerState) check(b record.Batch, o AppendOptions) (*producerBatch, error) {
 	p := s.entries[b.ProducerID()]
+	if b.IsControl() {
+		return nil, checkMarker(p, b, o.TransactionVersion)
+	}
+	if p != nil && !o.Trusted {
+		if k := p.find(b); k != nil {
+			return k, nil
+		}
+	}
+	if b.IsTransactional() {
+		if err := s.checkVerified(p, b, o); err != nil {
+			return nil, err
+		}
+	}
 	if p == nil {
 		return nil, nil
 	}
-	epoch, first, last := b.ProducerEpoch(), b.BaseSequence(), b.LastSequence()
-	if epoch == p.epoch {
-		for i := range p.batches[:p.count] {
-			if k := &p.batches[i]; k.lastSequence == last && k.baseSequence() == first {
-				return k, nil
-			}
-		}
+	if b.ProducerEpoch() < p.epoch {
+		return nil, staleEpoch(p, b)
 	}
-	switch {
-	case epoch < p.epoch:
-		return nil, fmt.Errorf("%w: producer %d has epoch %d, the log has seen %d", ErrInvalidProducerEpoch, b.ProducerID(), epoch, p.epoch)
-	case epoch != p.epoch:
-		if first != 0 && p.epoch != -1 {
-			return nil, fmt.Errorf("%w: producer %d begins epoch %d with sequence %d, not 0", ErrOutOfOrderSequence, b.ProducerID(), epoch, first)
+	if !o.Trusted {
+		if err := p.checkSequence(b); err != nil {
+			return nil, err
 		}
-	case p.count == 0:
-		// A marker was the last thing seen in this epoch: like Kafka, sequence -1 came before.
-		if !inSequence(-1, first) {
-			return nil, fmt.Errorf("%w: producer %d sends sequence %d, expected 0", ErrOutOfOrderSequence, b.ProducerID(), first)
-		}
-	case !inSequence(p.last().lastSequence, first):
-		return nil, fmt.Errorf("%w: producer %d sends sequence %d after %d", ErrOutOfOrderSequence, b.ProducerID(), first, p.last().lastSequence)
 	}
 	if p.transactionStart >= 0 && !b.IsTransactional() {
 		return nil, fmt.Errorf("%w: producer %d sends outside its open transaction", ErrInvalidTxnState, b.ProducerID())
@@ -111,11 +136,80 @@ func (s *producerState) check(b record.Batch) (*producerBatch, error) {
 	return nil, nil
 }
 
-// note records a stored data batch (base offset stamped). nowMs is when, for expiry.
-func (s *producerState) note(b record.Batch, nowMs int64) {
-	if b.ProducerID() < 0 || b.IsControl() {
-		return
+func staleEpoch(p *producerEntry, b record.Batch) error {
+	return fmt.Errorf("%w: producer %d has epoch %d, the log has seen %d", ErrInvalidProducerEpoch, b.ProducerID(), b.ProducerEpoch(), p.epoch)
+}
+
+// checkSequence is for a client's batch of the producer's epoch or a later one.
+func (p *producerEntry) checkSequence(b record.Batch) error {
+	first := b.BaseSequence()
+	switch {
+	case b.ProducerEpoch() != p.epoch:
+		if first != 0 && p.epoch != -1 {
+			return fmt.Errorf("%w: producer %d begins epoch %d with sequence %d, not 0", ErrOutOfOrderSequence, b.ProducerID(), b.ProducerEpoch(), first)
+		}
+	case p.count == 0:
+		// A marker was the last thing seen in this epoch: like Kafka, sequence -1 came before.
+		if !inSequence(-1, first) {
+			return fmt.Errorf("%w: producer %d sends sequence %d, expected 0", ErrOutOfOrderSequence, b.ProducerID(), first)
+		}
+	case !inSequence(p.last().lastSequence, first):
+		return fmt.Errorf("%w: producer %d sends sequence %d after %d", ErrOutOfOrderSequence, b.ProducerID(), first, p.last().lastSequence)
 	}
+	return nil
+}
+
+// checkMarker decides about a marker; p is nil for a producer that the log
+// does not know. Other control batches pass.
+//
+// From transaction version 2 on the coordinator bumps the epoch with every
+// transaction, so a marker has a larger one than the records it ends. One of
+// the epoch that the log knows is the last marker again, whose reply was lost
+// (KAFKA-19999), unless that epoch has written since: then it is a late one,
+// which would end the next transaction (KIP-1228).
+func checkMarker(p *producerEntry, b record.Batch, transactionVersion int16) error {
+	kind, coordinatorEpoch, err := record.ControlOf(b)
+	if err != nil {
+		return err
+	}
+	if p == nil || kind != record.Abort && kind != record.Commit {
+		return nil
+	}
+	if b.ProducerEpoch() < p.epoch || transactionVersion >= 2 && p.inTransaction(b.ProducerEpoch()) {
+		return fmt.Errorf("%w: a marker of epoch %d for producer %d, the log has seen %d (transaction version %d)",
+			ErrInvalidProducerEpoch, b.ProducerEpoch(), b.ProducerID(), p.epoch, transactionVersion)
+	}
+	if coordinatorEpoch < p.coordinatorEpoch {
+		return fmt.Errorf("%w: a marker for producer %d from coordinator epoch %d, the log has seen %d",
+			ErrCoordinatorFenced, b.ProducerID(), coordinatorEpoch, p.coordinatorEpoch)
+	}
+	return nil
+}
+
+// apply records a stored batch (base offset stamped), a header alone unless
+// it is a control batch. nowMs is when, for expiry. ended tells that it is a marker that
+// ended a transaction with records, t; abort how.
+func (s *producerState) apply(b record.Batch, nowMs int64) (t transaction, abort, ended bool) {
+	if b.ProducerID() < 0 {
+		return transaction{}, false, false
+	}
+	if b.IsTransactional() {
+		delete(s.verifications, b.ProducerID())
+	}
+	if !b.IsControl() {
+		s.note(b, nowMs)
+		return transaction{}, false, false
+	}
+	kind, coordinatorEpoch, err := record.ControlOf(b)
+	if err != nil || kind != record.Abort && kind != record.Commit {
+		return transaction{}, false, false // nothing that a transaction depends on
+	}
+	t, ended = s.end(b, coordinatorEpoch, nowMs)
+	return t, kind == record.Abort, ended
+}
+
+// note records a data batch.
+func (s *producerState) note(b record.Batch, nowMs int64) {
 	p := s.entry(b.ProducerID())
 	if p.epoch != b.ProducerEpoch() {
 		p.epoch, p.count = b.ProducerEpoch(), 0
@@ -131,7 +225,7 @@ func (s *producerState) note(b record.Batch, nowMs int64) {
 		timestamp:    b.MaxTimestamp(),
 	}
 	p.count++
-	p.lastSeen = nowMs
+	p.lastSeen, p.lastTimestamp = nowMs, b.MaxTimestamp()
 	if b.IsTransactional() && p.transactionStart < 0 {
 		p.transactionStart = b.BaseOffset()
 		s.open = append(s.open, openTransaction{b.ProducerID(), b.BaseOffset()})
@@ -150,18 +244,22 @@ func (s *producerState) entry(id int64) *producerEntry {
 	return p
 }
 
-// endTransaction records a marker: the producer's transaction is over.
-// It returns the transaction's first offset, -1 when none was open.
-func (s *producerState) endTransaction(id int64, epoch int16, coordinatorEpoch int32, nowMs int64) int64 {
+// end records a marker: the producer's transaction, if it had one, is over.
+func (s *producerState) end(marker record.Batch, coordinatorEpoch int32, nowMs int64) (t transaction, ended bool) {
+	id := marker.ProducerID()
 	p := s.entry(id)
-	if p.epoch != epoch {
-		p.epoch, p.count = epoch, 0
+	if p.epoch != marker.ProducerEpoch() {
+		p.epoch, p.count = marker.ProducerEpoch(), 0
 	}
-	p.coordinatorEpoch, p.lastSeen = coordinatorEpoch, nowMs
-	first := p.transactionStart
+	p.coordinatorEpoch, p.lastSeen, p.lastTimestamp = coordinatorEpoch, nowMs, marker.MaxTimestamp()
+	if p.transactionStart < 0 {
+		return transaction{}, false
+	}
+	t = transaction{producerID: id, firstOffset: p.transactionStart, lastOffset: marker.LastOffset()}
 	p.transactionStart = -1
-	s.open = slices.DeleteFunc(s.open, func(t openTransaction) bool { return t.producerID == id })
-	return first
+	s.open = slices.DeleteFunc(s.open, func(o openTransaction) bool { return o.producerID == id })
+	t.lastStable = s.firstOpen(t.lastOffset + 1)
+	return t, true
 }
 
 // firstOpen is the first offset of the oldest open transaction, or none.
@@ -172,7 +270,8 @@ func (s *producerState) firstOpen(none int64) int64 {
 	return s.open[0].firstOffset
 }
 
-// expire forgets producers not seen for so long that have no open transaction.
+// expire forgets producers not seen for so long that have no open transaction,
+// and verifications that came to nothing.
 func (s *producerState) expire(nowMs int64, after time.Duration) int {
 	n := 0
 	for id, p := range s.entries {
@@ -181,7 +280,39 @@ func (s *producerState) expire(nowMs int64, after time.Duration) int {
 			n++
 		}
 	}
+	for id, v := range s.verifications {
+		if nowMs-v.beganMs >= after.Milliseconds() {
+			delete(s.verifications, id)
+		}
+	}
 	return n
+}
+
+// Producer is what the log knows of a producer id, as DescribeProducers shows it.
+type Producer struct {
+	ID               int64
+	Epoch            int16
+	LastSequence     int32 // -1 none
+	LastTimestamp    int64 // unix ms, of the last batch or marker
+	CoordinatorEpoch int32 // -1 none
+	TransactionStart int64 // first offset of the open transaction, -1 none
+}
+
+// describe lists the producers by id.
+func (s *producerState) describe() []Producer {
+	producers := make([]Producer, 0, len(s.entries))
+	for id, p := range s.entries {
+		d := Producer{
+			ID: id, Epoch: p.epoch, LastSequence: -1, LastTimestamp: p.lastTimestamp,
+			CoordinatorEpoch: p.coordinatorEpoch, TransactionStart: p.transactionStart,
+		}
+		if p.count > 0 {
+			d.LastSequence = p.last().lastSequence
+		}
+		producers = append(producers, d)
+	}
+	slices.SortFunc(producers, func(a, b Producer) int { return cmp.Compare(a.ID, b.ID) })
+	return producers
 }
 
 // A .snapshot file, big endian:
@@ -253,13 +384,14 @@ func (s *producerState) loadSnapshot(b []byte) error {
 			p.epoch, p.count = epoch, 0
 		}
 		p.lastSeen = int64(binary.BigEndian.Uint64(b[26:]))
+		p.lastTimestamp = p.lastSeen
 		p.coordinatorEpoch = int32(binary.BigEndian.Uint32(b[34:]))
 		p.transactionStart = int64(binary.BigEndian.Uint64(b[38:]))
 		k := producerBatch{
 			lastSequence: int32(binary.BigEndian.Uint32(b[10:])),
 			lastOffset:   int64(binary.BigEndian.Uint64(b[14:])),
 			offsetDelta:  int32(binary.BigEndian.Uint32(b[22:])),
-			timestamp:    p.lastSeen,
+			timestamp:    p.lastTimestamp,
 		}
 		if k.lastOffset < 0 || p.count == remembered {
 			continue
@@ -272,7 +404,7 @@ func (s *producerState) loadSnapshot(b []byte) error {
 			fresh.open = append(fresh.open, openTransaction{id, p.transactionStart})
 		}
 	}
-	slices.SortFunc(fresh.open, func(a, b openTransaction) int { return int(min(max(a.firstOffset-b.firstOffset, -1), 1)) })
+	slices.SortFunc(fresh.open, func(a, b openTransaction) int { return cmp.Compare(a.firstOffset, b.firstOffset) })
 	*s = fresh
 	return nil
 }

@@ -49,6 +49,7 @@ func Open(o Options) (*Log, error) {
 	l := &Log{
 		fs: o.FS, dir: o.Dir, files: o.Files, now: o.NowMs, cfg: o.Config.withDefaults(),
 		logStart: o.LogStart, firstOpen: math.MaxInt64, cleaned: o.Cleaned, closing: make(chan struct{}),
+		stableWhenDurable: o.StableWhenDurable,
 	}
 	found, err := l.list()
 	if err != nil {
@@ -60,6 +61,7 @@ func Open(o Options) (*Log, error) {
 		}
 		return nil, fmt.Errorf("open log %s: %w", o.Dir, err)
 	}
+	l.publish() // nobody else knows the log yet
 	return l, nil
 }
 
@@ -70,6 +72,10 @@ type listing struct {
 	created   []int64
 	indexes   map[int64]int // how many of .index and .timeindex are there
 	snapshots []int64
+	// txnIndexes says which segments have a .txnindex file, sums whether their
+	// sums are there.
+	txnIndexes map[int64]bool
+	sums       bool
 }
 
 // list reads the directory and removes remnants of deletions and replacements.
@@ -84,7 +90,7 @@ func (l *Log) list() (listing, error) {
 	if err != nil {
 		return listing{}, err
 	}
-	found := listing{indexes: map[int64]int{}}
+	found := listing{indexes: map[int64]int{}, txnIndexes: map[int64]bool{}}
 	for _, e := range entries {
 		name := e.Name()
 		if e.IsDir() {
@@ -95,6 +101,10 @@ func (l *Log) list() (listing, error) {
 			if err := l.fs.Remove(filepath.Join(l.dir, name)); err != nil && !notExist(err) {
 				return listing{}, err
 			}
+			continue
+		}
+		if name == txnSumsFile {
+			found.sums = true
 			continue
 		}
 		digits := strings.TrimSuffix(name, suffix)
@@ -113,6 +123,8 @@ func (l *Log) list() (listing, error) {
 			found.created = append(found.created, info.ModTime().UnixMilli())
 		case ".index", ".timeindex":
 			found.indexes[base]++
+		case txnIndexSuffix:
+			found.txnIndexes[base] = true
 		case ".snapshot":
 			found.snapshots = append(found.snapshots, base)
 		}
@@ -125,6 +137,13 @@ func (l *Log) removeOrphans(found listing) error {
 	for base := range found.indexes {
 		if _, ok := slices.BinarySearch(found.bases, base); !ok {
 			if err := l.removeFiles(l.Path(fileName(base, ".index")), l.Path(fileName(base, ".timeindex"))); err != nil {
+				return err
+			}
+		}
+	}
+	for base := range found.txnIndexes {
+		if _, ok := slices.BinarySearch(found.bases, base); !ok {
+			if err := l.removeFiles(l.Path(fileName(base, txnIndexSuffix))); err != nil {
 				return err
 			}
 		}
@@ -142,6 +161,7 @@ func (l *Log) open(found listing, o Options) error {
 	if len(l.segments) == 0 {
 		return l.createFirst(o)
 	}
+	l.findTxnIndexes(found)
 	epochs, epochsErr := readEpochs(l.fs, filepath.Join(l.dir, leaderEpochFile))
 	l.epochs.entries = epochs
 	clean := o.Clean && epochsErr == nil
@@ -150,6 +170,9 @@ func (l *Log) open(found listing, o Options) error {
 		err = l.openClean(found)
 		if err == nil && l.logEnd < o.RecoveryPoint {
 			err = ErrCorrupt
+		}
+		if err == nil {
+			err = l.loadProducers(found.snapshots, false)
 		}
 	}
 	if !clean || errors.Is(err, errIndex) || errors.Is(err, ErrCorrupt) {
@@ -173,10 +196,8 @@ func (l *Log) open(found listing, o Options) error {
 		}
 	}
 	l.epochs.truncate(l.logEnd)
-	if err := l.loadProducers(found.snapshots); err != nil {
-		return err
-	}
 	l.durable = l.logEnd
+	l.undurable = nil
 	return nil
 }
 
@@ -267,6 +288,9 @@ func (l *Log) openClean(found listing) error {
 		active.firstTimestamp = record.Batch(header[:]).MaxTimestamp()
 	}
 	l.logEnd = next
+	if err := l.loadAborted(active); err != nil {
+		return err
+	}
 	return l.proveMaxTimestamp(h, active)
 }
 
@@ -343,7 +367,7 @@ func (l *Log) recover(found listing, o Options, epochsLost bool) error {
 		s := l.segments[i]
 		last := i == len(l.segments)-1
 		if i > 0 && s.base < next || i > 0 && s.base > next && !l.mayMiss(s.base) {
-			return l.damaged(i, next, o, fmt.Errorf("%w: offset %d is followed by a segment that begins at %d", ErrCorrupt, next-1, s.base), nil)
+			return l.damaged(i, next, o, fmt.Errorf("%w: offset %d is followed by a segment that begins at %d", ErrCorrupt, next-1, s.base), nil, found)
 		}
 		next = max(next, s.base)
 		if !last && l.segments[i+1].base <= o.RecoveryPoint && found.indexes[s.base] == 2 && !epochsLost {
@@ -367,9 +391,9 @@ func (l *Log) recover(found listing, o Options, epochsLost bool) error {
 			}
 			continue
 		}
-		return l.damaged(i, next, o, fmt.Errorf("%w: %s at position %d: %w", ErrCorrupt, s.path(".log"), end.position, end.bad), &end)
+		return l.damaged(i, next, o, fmt.Errorf("%w: %s at position %d: %w", ErrCorrupt, s.path(".log"), end.position, end.bad), &end, found)
 	}
-	return l.keep(next, o)
+	return l.keep(next, o, found)
 }
 
 // mayMiss tells whether offsets just below this one may be missing without damage.
@@ -404,14 +428,14 @@ func (l *Log) trimZeros(s *segment, end *scanned) error {
 // damaged decides what a bad place means: a crash's traces are cut, anything
 // else is ErrCorrupt. end is where segment i goes bad, nil when the segment
 // as a whole does not follow the one before it.
-func (l *Log) damaged(i int, next int64, o Options, cause error, end *scanned) error {
+func (l *Log) damaged(i int, next int64, o Options, cause error, end *scanned, found listing) error {
 	if next < o.RecoveryPoint {
 		return fmt.Errorf("%w (offsets up to %d were synced)", cause, o.RecoveryPoint)
 	}
 	last := i == len(l.segments)-1
 	if end == nil || !last && !o.HostCrash {
 		if o.HostCrash {
-			return l.cut(i, next, o, nil)
+			return l.cut(i, next, o, nil, found)
 		}
 		return cause
 	}
@@ -427,7 +451,7 @@ func (l *Log) damaged(i int, next int64, o Options, cause error, end *scanned) e
 			return err
 		}
 	}
-	return l.cut(i, next, o, end)
+	return l.cut(i, next, o, end, found)
 }
 
 // setAside copies what follows position to a file of its own: it holds whole
@@ -464,7 +488,7 @@ func (l *Log) asideName(s *segment) string {
 
 // cut ends the log at next: what lies behind in segment i goes, later
 // segments are set aside.
-func (l *Log) cut(i int, next int64, o Options, end *scanned) error {
+func (l *Log) cut(i int, next int64, o Options, end *scanned, found listing) error {
 	keep := i
 	if end != nil {
 		keep = i + 1
@@ -472,6 +496,10 @@ func (l *Log) cut(i int, next int64, o Options, end *scanned) error {
 	for _, s := range l.segments[keep:] {
 		aside := l.asideName(s)
 		if err := l.fs.Rename(s.path(".log"), aside); err != nil {
+			return err
+		}
+		// A later segment of that name must not meet it.
+		if err := l.removeFiles(s.path(txnIndexSuffix)); err != nil {
 			return err
 		}
 		if s.size > 0 {
@@ -493,7 +521,7 @@ func (l *Log) cut(i int, next int64, o Options, end *scanned) error {
 			return err
 		}
 	}
-	return l.keep(next, o)
+	return l.keep(next, o, found)
 }
 
 // truncateSegment cuts the file of s at a position. Zeros (preallocation, or
@@ -519,7 +547,7 @@ func (l *Log) truncateSegment(s *segment, position int64) error {
 }
 
 // keep makes what recovery found durable before anything is served from it.
-func (l *Log) keep(next int64, o Options) error {
+func (l *Log) keep(next int64, o Options, found listing) error {
 	l.logEnd = next
 	if next < o.RecoveryPoint {
 		return fmt.Errorf("%w: the log ends at offset %d, but everything up to %d was synced", ErrCorrupt, next, o.RecoveryPoint)
@@ -533,6 +561,12 @@ func (l *Log) keep(next int64, o Options) error {
 	}
 	for _, s := range l.unsealed {
 		s.finishIndex()
+	}
+	if err := l.loadProducers(found.snapshots, true); err != nil {
+		return err
+	}
+	if err := l.restoreTxnIndexes(found); err != nil {
+		return err
 	}
 	if err := l.seal(true); err != nil {
 		return err
@@ -563,7 +597,7 @@ func (l *Log) scan(s *segment, verifyFrom int64, epochsLost bool) (scanned, erro
 	if err != nil {
 		return scanned{}, err
 	}
-	s.mem = &memoryIndex{}
+	s.mem, s.scanned = &memoryIndex{}, true
 	s.size, s.maxTimestamp, s.maxTimestampOffset, s.firstTimestamp, s.bytesSinceIndex = 0, -1, -1, -1, 0
 	end := scanned{next: s.base}
 	in := scanner{file: h.file, size: size}
@@ -683,14 +717,25 @@ func (l *Log) batchAfter(s *segment, position, next int64) (int64, error) {
 }
 
 // loadProducers loads the newest snapshot that makes sense and replays the
-// batches behind it. Snapshots above the log end are removed.
-func (l *Log) loadProducers(snapshots []int64) error {
-	from := l.segments[0].base
+// batches behind it. Snapshots above the log end are removed. After a recovery it
+// also finds the aborted transactions of the segments that were scanned, and begins
+// early enough for that.
+func (l *Log) loadProducers(snapshots []int64, recovered bool) error {
+	from, newest := l.segments[0].base, l.logEnd
+	l.producers, l.firstOpen = producerState{}, math.MaxInt64
+	if recovered {
+		for _, s := range slices.Backward(l.segments) {
+			if s.scanned {
+				newest = s.base
+				s.aborted, s.inFile = nil, txnIndexSum{}
+			}
+		}
+	}
 	slices.Sort(snapshots)
 	loaded := false
 	for _, at := range slices.Backward(snapshots) {
 		name := l.Path(fileName(at, ".snapshot"))
-		if !loaded && at <= l.logEnd {
+		if !loaded && at <= newest {
 			b, err := readFile(l.fs, name, maxSidecarBytes)
 			if err == nil {
 				err = l.producers.loadSnapshot(b)
@@ -708,38 +753,35 @@ func (l *Log) loadProducers(snapshots []int64) error {
 		}
 	}
 	l.firstOpen = l.producers.firstOpen(math.MaxInt64)
-	return l.replayProducers(from)
+	return l.replayProducers(from, recovered)
 }
 
 // replayProducers notes the producers of every batch from an offset on, from
-// the headers alone.
-func (l *Log) replayProducers(from int64) error {
+// the headers alone, with a snapshot wherever a segment ends, and, after a
+// recovery, the aborted transactions that end in the scanned segments.
+func (l *Log) replayProducers(from int64, recovered bool) error {
 	nowMs := l.now()
 	for i, s := range l.segments {
 		if i+1 < len(l.segments) && l.segments[i+1].base <= from || from >= l.logEnd {
 			continue
 		}
-		h, f, err := l.find(l.spotOf(i, max(from, s.base)), max(from, s.base))
-		if errors.Is(err, io.EOF) {
-			continue
-		}
+		err := l.eachBatch(s, max(from, s.base), func(b record.Batch) {
+			if t, aborted := l.track(b, nowMs); aborted && recovered && s.scanned {
+				s.aborted = append(s.aborted, t)
+			}
+		})
 		if err != nil {
 			return err
 		}
-		in := scanner{file: h.file, size: s.size}
-		for position := f.position; position < s.size; {
-			b, f, err := in.header(position)
-			if err == nil && b.IsControl() && b.ProducerID() >= 0 {
-				b = slices.Clone(in.bytes(position, int(f.size))) // small: the checks of the scan hold
-			}
-			if err != nil {
-				h.unref()
-				return errors.Join(err, in.failed)
-			}
-			l.track(b, nowMs)
-			position = f.end()
+		if i+1 == len(l.segments) || len(l.producers.entries) == 0 {
+			continue
 		}
-		h.unref()
+		// The snapshot here is missing or damaged, or older than what was
+		// scanned. It is made again while the log before it is there to tell.
+		name := l.Path(fileName(l.segments[i+1].base, ".snapshot"))
+		if err := replaceFileLazily(l.fs, name, l.producers.snapshot(), true); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -97,8 +97,15 @@ func (l *Log) deleteOldest(n int) error {
 		l.size -= s.size
 	}
 	l.changed = true
+	first, snapshot := l.segments[0].base, old[n-1].rollSnapshot
+	l.publish()
 	l.mu.Unlock()
 	var errs []error
+	if snapshot != nil {
+		// Seal has not come to it: what producers did before the log start, and which
+		// of their transactions are open, stands nowhere else any more.
+		errs = append(errs, replaceFileLazily(l.fs, l.Path(fileName(first, ".snapshot")), snapshot, false))
+	}
 	for _, s := range old {
 		errs = append(errs, l.renameDeleted(s, append(slices.Clone(segmentSuffixes), ".snapshot")))
 		s.close()
@@ -157,11 +164,13 @@ func (l *Log) SetLogStart(offset int64) error {
 		l.logStart = offset
 		l.epochs.trim(offset)
 		l.changed = true
+		l.publish()
 	}
 	return nil
 }
 
-// Tidy forgets producers that were not seen for producer.id.expiration.ms. Writer only.
+// Tidy forgets producers that were not seen, and verifications that came to
+// nothing, for producer.id.expiration.ms. Writer only.
 func (l *Log) Tidy() error {
 	if err := l.usable(); err != nil {
 		return err

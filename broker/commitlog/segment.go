@@ -43,6 +43,14 @@ type segment struct {
 	created                          int64 // unix ms
 	bytesSinceIndex                  int64
 	rollSnapshot                     []byte // producer snapshot taken where the next segment begins, until Seal writes it
+	// aborted are the aborted transactions whose markers lie in the segment, in
+	// that order; empty when the .txnindex file, described by inFile, has them.
+	// rebuilt: that file is damaged, and aborted was found anew.
+	aborted []transaction
+	inFile  txnIndexSum
+	rebuilt bool
+	// scanned by a recovery, whose replay finds the aborted transactions anew.
+	scanned bool
 }
 
 const unknownTimestamp = -2

@@ -28,13 +28,18 @@ import (
 // Which old files is told by the new file alone: the cleaner keeps
 // the last batch of what it merges, at least as an empty one, so the new segment
 // ends exactly where the old ones did.
+//
+// The new segment has no .txnindex: no record of an aborted transaction is left
+// in it or before it, and an entry whose marker is gone would hide what the
+// producer wrote after it. The line of the old file in the sums stays until they are
+// written again; a start that meets it looks through the segment and finds the same.
 const (
 	cleanedSuffix = ".cleaned"
 	swapSuffix    = ".swap"
 )
 
 // segmentSuffixes are those of the files that belong to a segment's records.
-var segmentSuffixes = []string{".log", ".index", ".timeindex", ".txnindex"}
+var segmentSuffixes = []string{".log", ".index", ".timeindex", txnIndexSuffix}
 
 // errReplaced means that a cleaned segment took the place of this one; it is a
 // fs.ErrNotExist, so that users look up the segment again.
@@ -65,6 +70,9 @@ func (l *Log) exchange(cleaned *cleanedSegment, old []*segment) error {
 		return err
 	}
 	s := cleaned.seg
+	if err := l.forgetDecided(s.base); err != nil {
+		return err
+	}
 	if err := l.swapIn(s); err != nil {
 		return l.fail(err)
 	}
@@ -94,6 +102,31 @@ func (l *Log) placeOf(old []*segment) (int, error) {
 		return 0, errOvertaken
 	}
 	return at, nil
+}
+
+// forgetDecided takes the open transactions out of the producer snapshot where a
+// cleaned segment begins. They have been decided since, for the cleaner stays
+// below the last stable offset, and once their markers are cleaned away, too, a
+// replay that begins with the snapshot would wait for them for ever. Without them
+// it finds what is left of those transactions just as well: the records behind
+// the snapshot, and nothing is left before it that must be hidden.
+func (l *Log) forgetDecided(base int64) error {
+	name := l.Path(fileName(base, ".snapshot"))
+	b, err := readFile(l.fs, name, maxSidecarBytes)
+	if notExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var state producerState
+	if state.loadSnapshot(b) != nil || len(state.open) == 0 {
+		return nil // a damaged one is passed over by every replay
+	}
+	for _, p := range state.entries {
+		p.transactionStart = -1
+	}
+	return replaceFileLazily(l.fs, name, state.snapshot(), true)
 }
 
 // swapIn is step 2.

@@ -19,7 +19,7 @@ func unset(name string, t Type, rule Rule, doc string) Setting {
 // Where a default differs from Kafka's, the sentence says so.
 func brokerSettings() []Setting {
 	var all []Setting
-	for _, part := range [][]Setting{networkSettings(), logSettings(), cleanerSettings(), topicDefaultSettings(), groupSettings(), consumerGroupSettings(), quotaSettings(), ownSettings(), acceptedSettings()} {
+	for _, part := range [][]Setting{networkSettings(), logSettings(), cleanerSettings(), topicDefaultSettings(), groupSettings(), consumerGroupSettings(), transactionSettings(), quotaSettings(), ownSettings(), acceptedSettings()} {
 		all = append(all, part...)
 	}
 	return all
@@ -146,6 +146,18 @@ func groupSettings() []Setting {
 	}
 }
 
+func transactionSettings() []Setting {
+	return []Setting{
+		broker("transaction.max.timeout.ms", Int, "900000", atLeast(1), "Longest transaction timeout a producer may ask for, in milliseconds."),
+		broker("transactional.id.expiration.ms", Int, "604800000", atLeast(1), "How long a transactional id that nobody uses is kept, in milliseconds."),
+		broker("transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, "10000", atLeast(1), "How often transactions whose time is up are looked for, in milliseconds."),
+		broker("transaction.remove.expired.transaction.cleanup.interval.ms", Int, "3600000", atLeast(1), "How often expired transactional ids are looked for, in milliseconds."),
+		broker("transaction.state.log.num.partitions", Int, "50", atLeast(1), "Partitions of __transaction_state, fixed when it is created."),
+		broker("transaction.state.log.segment.bytes", Int, "104857600", atLeast(1), "Segment size of __transaction_state, in bytes."),
+		broker("transaction.state.log.replication.factor", Short, "3", atLeast(1), "Replicas of __transaction_state; held to the number of live nodes, so that 3 works on one."),
+	}
+}
+
 // quotaSettings say how client quotas are measured; the quotas themselves are
 // set with AlterClientQuotas.
 func quotaSettings() []Setting {
@@ -192,17 +204,13 @@ func acceptedSettings() []Setting {
 		unset("inter.broker.listener.name", String, Rule{}, "Listener that brokers use among each other; there is one broker."),
 		broker("unclean.leader.election.enable", Boolean, "false", Rule{}, "Whether a replica outside the ISR may become leader; there is one replica."),
 		broker("auto.leader.rebalance.enable", Boolean, "true", Rule{}, "Whether leadership moves back by itself; there is one node."),
-		broker("transaction.state.log.num.partitions", Int, "50", atLeast(1), "Partitions of __transaction_state; transactions are not built yet."),
-		broker("transaction.state.log.replication.factor", Short, "3", atLeast(1), "Replicas of __transaction_state; transactions are not built yet."),
-		broker("transaction.state.log.min.isr", Int, "2", atLeast(1), "Least ISR of __transaction_state; transactions are not built yet."),
+		broker("transaction.state.log.min.isr", Int, "2", atLeast(1), "Least ISR of __transaction_state; there is one replica."),
 		broker("sasl.enabled.mechanisms", List, "GSSAPI", Rule{}, "SASL mechanisms; SASL is not built yet."),
 		broker("super.users", String, "", Rule{}, "Principals that authorization does not bind; authorization is not built yet."),
 		broker("log.flush.offset.checkpoint.interval.ms", Int, "60000", atLeast(0), "How often recovery points are written; here with every round of log maintenance."),
 		broker("num.recovery.threads.per.data.dir", Int, "2", atLeast(1), "Logs opened at the same time at start; here twice the CPUs."),
 		broker("request.timeout.ms", Int, "30000", Rule{}, "Timeout of requests between brokers."),
 		broker("log.flush.start.offset.checkpoint.interval.ms", Int, "60000", atLeast(0), "How often log start offsets are written; here they are written when they move."),
-		broker("transaction.max.timeout.ms", Int, "900000", atLeast(1), "Longest transaction timeout; transactions are not built yet."),
-		broker("transactional.id.expiration.ms", Int, "604800000", atLeast(1), "How long an idle transactional id is kept; transactions are not built yet."),
 		broker("max.connection.creation.rate", Int, "2147483647", atLeast(0), "Most new connections a second."),
 		broker("max.connections.per.ip.overrides", String, "", Rule{}, "Exceptions to max.connections.per.ip."),
 		broker("offsets.load.buffer.size", Int, "5242880", atLeast(1), "Bytes read at a time when a coordinator loads."),

@@ -67,6 +67,10 @@ type Node struct {
 	GroupConsumerRegexRefresh     time.Duration
 	GroupConsumerSettlingInterval time.Duration // 0: off
 
+	TransactionMaxTimeout, TransactionalIDExpiration         time.Duration
+	TransactionTimeoutCheck, TransactionalIDExpiryCheck      time.Duration
+	TransactionTopicPartitions, TransactionTopicSegmentBytes int32
+
 	QuotaSamples, ControllerQuotaSamples int // how many, each of the span below
 	QuotaWindow, ControllerQuotaWindow   time.Duration
 
@@ -182,6 +186,13 @@ func (n *Node) fill() error {
 	if n.Groups, err = ParseGroup(n, nil); err != nil {
 		return err
 	}
+
+	n.TransactionMaxTimeout = n.millis("transaction.max.timeout.ms")
+	n.TransactionalIDExpiration = n.millis("transactional.id.expiration.ms")
+	n.TransactionTimeoutCheck = n.millis("transaction.abort.timed.out.transaction.cleanup.interval.ms")
+	n.TransactionalIDExpiryCheck = n.millis("transaction.remove.expired.transaction.cleanup.interval.ms")
+	n.TransactionTopicPartitions = int32(n.whole("transaction.state.log.num.partitions"))
+	n.TransactionTopicSegmentBytes = int32(n.whole("transaction.state.log.segment.bytes"))
 
 	n.QuotaSamples = int(n.whole("quota.window.num"))
 	n.QuotaWindow = time.Duration(n.whole("quota.window.size.seconds")) * time.Second

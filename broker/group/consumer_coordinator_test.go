@@ -104,7 +104,7 @@ func TestConsumerGroupLivesThroughARestart(t *testing.T) {
 			{nil, -1, "ok"}, {&member, 2, "ok"}, {&member, 1, "STALE_MEMBER_EPOCH"}, {&member, -1, "STALE_MEMBER_EPOCH"},
 			{&stranger, 2, "UNKNOWN_MEMBER_ID"}, {nil, 2, "UNKNOWN_MEMBER_ID"},
 		} {
-			got := c.Fetch(background, "g", f.member, f.epoch, nil).Wait(background)
+			got := c.Fetch(background, "g", f.member, f.epoch, nil, false).Wait(background)
 			expect(t, fmt.Sprint("fetch at ", f.epoch), codeName(got.ErrorCode), f.want)
 			if got.ErrorCode == 0 && (len(got.Offsets) != 1 || got.Offsets[0].Offset != 7) {
 				t.Errorf("fetched %+v", got.Offsets)
@@ -124,6 +124,30 @@ func TestConsumerGroupLivesThroughARestart(t *testing.T) {
 		c = cl.begin()
 		expect(t, "list after all", listed(c, nil, nil), "")
 		c.Close()
+	})
+}
+
+// TestTransactionalCommitsOfAConsumerGroup: a producer that names a member is
+// held to the member's epoch.
+func TestTransactionalCommitsOfAConsumerGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(map[string]int32{"t": 4}).begin()
+		defer c.Close()
+		expect(t, "join", c.told(joining("g", "m", "t")), "m at 2 every 1000 t-0 t-1 t-2 t-3")
+		for _, one := range []struct {
+			member string
+			epoch  int32
+			want   string
+		}{
+			{"", -1, "ok"}, {"m", 2, "ok"}, {"m", 1, "ILLEGAL_GENERATION"}, {"m", 3, "ILLEGAL_GENERATION"}, {"x", 2, "UNKNOWN_MEMBER_ID"},
+		} {
+			in := TransactionalCommit{Commit: commitOf("g", one.member, one.epoch, 5), ProducerID: 7}
+			got := c.CommitTransactional(background, in, verified)
+			expect(t, fmt.Sprintf("commit of %q at %d", one.member, one.epoch), codeName(got[0]), one.want)
+		}
+		expect(t, "before the marker", stable3(c, "g"), "UNSTABLE_OFFSET_COMMIT -1")
+		expect(t, "marker", endOf(c, 0, 7, 1, true), "ok")
+		expect(t, "after it", stable3(c, "g"), "ok 5")
 	})
 }
 

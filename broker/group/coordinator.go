@@ -26,8 +26,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"fluxmq/broker/config"
 	"fluxmq/broker/protocol"
@@ -256,23 +254,9 @@ func (c *Coordinator) Counters() Counters {
 }
 
 // PartitionOf returns the partition of __consumer_offsets that a group lives
-// in, of count: Java's String.hashCode, made non-negative as Kafka does.
+// in, of count.
 func PartitionOf(group string, count int32) int32 {
-	var h int32
-	for _, r := range group {
-		if r1, r2 := utf16.EncodeRune(r); r1 != utf8.RuneError {
-			h = 31*(31*h+r1) + r2
-			continue
-		}
-		h = 31*h + r
-	}
-	switch {
-	case h == math.MinInt32:
-		h = 0
-	case h < 0:
-		h = -h
-	}
-	return h % count
+	return protocol.CoordinatorPartition(group, count)
 }
 
 // shardAt returns the shard of one partition, started if it was not.

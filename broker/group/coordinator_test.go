@@ -87,7 +87,7 @@ func commitOf(group, member string, generation int32, offset int64) Commit {
 }
 
 func fetched(c *Coordinator, group string) string {
-	f := c.Fetch(background, group, nil, -1, nil).Wait(background)
+	f := c.Fetch(background, group, nil, -1, nil, false).Wait(background)
 	out := codeName(f.ErrorCode)
 	for _, o := range f.Offsets {
 		out += fmt.Sprintf(" %s-%d=%d", o.Topic, o.Partition, o.Offset)
@@ -177,7 +177,7 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 		expect(t, "sync", codeName(synced.Wait(background).ErrorCode), "ok")
 
 		commit := c.Commit(background, commitOf("g", joined.MemberID, 1, 5))
-		fetch := c.Fetch(background, "g", nil, -1, nil)
+		fetch := c.Fetch(background, "g", nil, -1, nil, false)
 		if settled(commit) || settled(fetch) {
 			t.Error("an offset was told before it was durable")
 		}
@@ -254,7 +254,7 @@ func TestLoading(t *testing.T) {
 		l := &memoryLog{replayAt: make(chan struct{})}
 		c := begin(t, l)
 		defer c.Close()
-		if got := c.Fetch(background, "g", nil, -1, nil).Wait(background).ErrorCode; got != 14 {
+		if got := c.Fetch(background, "g", nil, -1, nil, false).Wait(background).ErrorCode; got != 14 {
 			t.Errorf("code %d while loading, want 14 (COORDINATOR_LOAD_IN_PROGRESS)", got)
 		}
 		ctx, cancel := context.WithTimeout(background, time.Second)

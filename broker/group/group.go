@@ -108,6 +108,7 @@ type reply struct {
 // in order: records to append first, replies after they are appended, timers.
 type step struct {
 	nowMs    int64         // Unix milliseconds
+	order    int64         // of the offsets committed in this step, see committed
 	topics   Topics        // as they are now; for consumer groups
 	settings groupSettings // of this group, if it is a consumer group
 	records  []record.Record
@@ -216,6 +217,8 @@ type group struct {
 	// stored tells that the log holds a record of the group itself.
 	stored  bool
 	offsets map[string]map[int32]committed // topic → partition → offset
+	// unstable holds what open transactions have committed, by producer id.
+	unstable map[offsetKey]map[int64]committed
 }
 
 // newGroup returns an Empty group of generation 0.
@@ -228,13 +231,15 @@ func newGroup(id string, l *limits, nowMs int64) *group {
 		unsynced:  map[string]struct{}{},
 		votes:     map[string]int{},
 		offsets:   map[string]map[int32]committed{},
+		unstable:  map[offsetKey]map[int64]committed{},
 	}
 }
 
-// reset makes the group as new, but for its committed offsets.
+// reset makes the group as new, but for its committed offsets, those of open
+// transactions included.
 func (g *group) reset(nowMs int64) {
 	fresh := newGroup(g.id, g.limits, nowMs)
-	fresh.offsets = g.offsets
+	fresh.offsets, fresh.unstable = g.offsets, g.unstable
 	*g = *fresh
 }
 
@@ -415,5 +420,5 @@ func (g *group) persist(s *step) {
 // unused tells that nothing is stored of the group and nobody is in it: it was
 // made for a request that came to nothing, and may be forgotten without a trace.
 func (g *group) unused() bool {
-	return g.consumer == nil && g.state == empty && !g.stored && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0
+	return g.consumer == nil && g.state == empty && !g.stored && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 && len(g.unstable) == 0
 }

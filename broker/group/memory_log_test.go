@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"fluxmq/broker/partition"
 	"fluxmq/broker/record"
 )
 
@@ -40,6 +41,18 @@ func (l *memoryLog) Append(b record.Batch) (int64, error) {
 	return l.end, nil
 }
 
+func (l *memoryLog) AppendMarker(end TransactionEnd) (int64, error) {
+	kind := record.Abort
+	if end.Commit {
+		kind = record.Commit
+	}
+	batch, err := record.EndTransaction(kind, end.ProducerID, end.ProducerEpoch, end.CoordinatorEpoch, 0)
+	if err != nil {
+		return 0, err
+	}
+	return l.Append(batch)
+}
+
 func (l *memoryLog) MustWait() bool { return l.mustWait }
 
 func (l *memoryLog) WhenDurable(end int64, done func(error)) {
@@ -67,7 +80,7 @@ func (l *memoryLog) sync(err error) {
 	}
 }
 
-func (l *memoryLog) Replay(visit func(record.Record) error) error {
+func (l *memoryLog) Replay(visit func(record.Batch, record.Record) error) error {
 	if l.replayAt != nil {
 		<-l.replayAt
 	}
@@ -75,7 +88,7 @@ func (l *memoryLog) Replay(visit func(record.Record) error) error {
 	for _, b := range l.batches {
 		all = append(all, b...)
 	}
-	_, err := replayBatches(all, visit)
+	_, err := partition.ReplayBatches(all, visit)
 	return err
 }
 

@@ -18,6 +18,8 @@ type committed struct {
 	commitMs    int64 // Unix milliseconds
 	expireMs    int64 // -1: by the group's retention (clients before KIP-211 named a time)
 	topicID     [16]byte
+	// order tells which of two commits came later (offset in the log, or what stands for it).
+	order int64
 }
 
 // offsetKey names one committed offset of a group.
@@ -78,7 +80,7 @@ func (g *group) commit(s *step, in Commit, metadataMax int) []int16 {
 			codes[i] = protocol.ErrOffsetMetadataTooLarge.Code
 			continue
 		}
-		c := committed{o.Offset, o.LeaderEpoch, o.Metadata, s.nowMs, expireMs, o.TopicID}
+		c := committed{o.Offset, o.LeaderEpoch, o.Metadata, s.nowMs, expireMs, o.TopicID, s.order}
 		g.setOffset(offsetKey{o.Topic, o.Partition}, c)
 		s.records = append(s.records, offsetRecord(g.id, o.Topic, o.Partition, c))
 	}
@@ -199,7 +201,9 @@ func (g *group) setOffset(key offsetKey, c committed) {
 	partitions[key.partition] = c
 }
 
+// dropOffset forgets what is committed for a partition, in open transactions too.
 func (g *group) dropOffset(key offsetKey) {
+	delete(g.unstable, key)
 	partitions := g.offsets[key.topic]
 	delete(partitions, key.partition)
 	if len(partitions) == 0 {
@@ -215,10 +219,33 @@ func (g *group) offsetKeys() []offsetKey {
 			keys = append(keys, offsetKey{topic, partition})
 		}
 	}
+	sortOffsetKeys(keys)
+	return keys
+}
+
+// storedKeys lists the partitions that the log holds an offset of: those of
+// offsetKeys, and those that only open transactions have committed.
+func (g *group) storedKeys() []offsetKey {
+	keys := g.offsetKeys()
+	for key := range g.unstable {
+		if !g.has(key) {
+			keys = append(keys, key)
+		}
+	}
+	sortOffsetKeys(keys)
+	return keys
+}
+
+func sortOffsetKeys(keys []offsetKey) {
 	slices.SortFunc(keys, func(a, b offsetKey) int {
 		return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
 	})
-	return keys
+}
+
+// has tells whether an offset is committed for a partition.
+func (g *group) has(key offsetKey) bool {
+	_, found := g.offsets[key.topic][key.partition]
+	return found
 }
 
 // FetchTopic asks for the offsets of partitions of one topic.
@@ -234,6 +261,9 @@ type FetchedOffset struct {
 	Offset      int64
 	LeaderEpoch int32
 	Metadata    string
+	// ErrorCode is UNSTABLE_OFFSET_COMMIT when stable offsets were asked for and
+	// an open transaction has committed this one; Offset is -1 then.
+	ErrorCode int16
 }
 
 // fetch reads committed offsets; topics nil asks for all. g may be nil: an unknown group has none.
@@ -296,8 +326,8 @@ func (g *group) deleteOffsets(s *step, topics []kmsg.OffsetDeleteRequestTopic) (
 			e.Partition = p.Partition
 			if inUse {
 				e.ErrorCode = protocol.ErrGroupSubscribedToTopic.Code
-			} else if _, found := g.offsets[t.Topic][p.Partition]; found {
-				g.dropOffset(offsetKey{t.Topic, p.Partition})
+			} else if key := (offsetKey{t.Topic, p.Partition}); g.has(key) || g.isUnstable(key) {
+				g.dropOffset(key)
 				s.records = append(s.records, offsetTombstone(g.id, t.Topic, p.Partition, s.nowMs))
 			}
 			r.Partitions = append(r.Partitions, e)
@@ -309,7 +339,7 @@ func (g *group) deleteOffsets(s *step, topics []kmsg.OffsetDeleteRequestTopic) (
 
 // dropTopic forgets the offsets of a deleted topic.
 func (g *group) dropTopic(s *step, topic string) {
-	for _, key := range g.offsetKeys() {
+	for _, key := range g.storedKeys() {
 		if key.topic == topic {
 			g.dropOffset(key)
 			s.records = append(s.records, offsetTombstone(g.id, topic, key.partition, s.nowMs))
@@ -326,14 +356,14 @@ func (g *group) expireOffsets(s *step, retentionMs int64) int {
 	expired := 0
 	for _, key := range g.offsetKeys() {
 		c := g.offsets[key.topic][key.partition]
-		if !g.expired(key.topic, c, s.nowMs, retentionMs) {
+		if !g.expired(key.topic, c, s.nowMs, retentionMs) || g.isUnstable(key) {
 			continue
 		}
 		g.dropOffset(key)
 		s.records = append(s.records, offsetTombstone(g.id, key.topic, key.partition, s.nowMs))
 		expired++
 	}
-	if g.vacant() && len(g.offsets) == 0 && len(g.pending) == 0 {
+	if g.vacant() && len(g.offsets) == 0 && len(g.pending) == 0 && len(g.unstable) == 0 {
 		g.bury(s)
 	}
 	return expired

@@ -127,7 +127,10 @@ func decodeOffset(key, value []byte) (replayed, error) {
 	if err := v.ReadFrom(value); err != nil {
 		return replayed{}, fmt.Errorf("committed offset of group %q: %w", k.Group, err)
 	}
-	c := committed{v.Offset, v.LeaderEpoch, v.Metadata, v.CommitTimestamp, -1, v.TopicID}
+	c := committed{
+		offset: v.Offset, leaderEpoch: v.LeaderEpoch, metadata: v.Metadata,
+		commitMs: v.CommitTimestamp, expireMs: -1, topicID: v.TopicID,
+	}
 	if v.Version < 3 {
 		c.leaderEpoch = -1
 	}

@@ -159,10 +159,11 @@ type Fetched struct {
 }
 
 // Fetch reads committed offsets, all of them when topics is nil. What it
-// answers is durable. There are no transactional offsets yet, so every offset
-// is stable (KIP-447). A member of a consumer group names itself and its epoch
-// (version 9 of OffsetFetch); anybody else nil and -1.
-func (c *Coordinator) Fetch(ctx context.Context, group string, memberID *string, epoch int32, topics []FetchTopic) *Reply[Fetched] {
+// answers is durable. With requireStable an offset that an open transaction
+// has committed too is answered UNSTABLE_OFFSET_COMMIT (KIP-447); without, it
+// is the last one outside of open transactions. A member of a consumer group
+// names itself and its epoch (version 9 of OffsetFetch); anybody else nil and -1.
+func (c *Coordinator) Fetch(ctx context.Context, group string, memberID *string, epoch int32, topics []FetchTopic, requireStable bool) *Reply[Fetched] {
 	refuse := func(code int16) Fetched { return Fetched{ErrorCode: code} }
 	if code := checkGroup(group, true); code != 0 {
 		return answered(refuse(code))
@@ -173,7 +174,11 @@ func (c *Coordinator) Fetch(ctx context.Context, group string, memberID *string,
 			r.give(s, refuse(code), false)
 			return
 		}
-		r.give(s, Fetched{Offsets: g.fetch(topics)}, true)
+		offsets := g.fetch(topics)
+		if g != nil && requireStable {
+			g.hideUnstable(offsets)
+		}
+		r.give(s, Fetched{Offsets: offsets}, true)
 	})
 }
 

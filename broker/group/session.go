@@ -142,7 +142,7 @@ func (g *group) kill(s *step) int16 {
 // bury writes the tombstones of an Empty group and makes it Dead. Member ids
 // handed out and not used die with it.
 func (g *group) bury(s *step) {
-	for _, key := range g.offsetKeys() {
+	for _, key := range g.storedKeys() {
 		s.records = append(s.records, offsetTombstone(g.id, key.topic, key.partition, s.nowMs))
 	}
 	if g.stored {
@@ -156,5 +156,6 @@ func (g *group) bury(s *step) {
 		g.reset(s.nowMs)
 	}
 	clear(g.offsets)
+	clear(g.unstable)
 	g.become(s, dead)
 }

@@ -43,7 +43,12 @@ type shard struct {
 	stop   chan struct{} // closed by Coordinator.Close
 	done   chan struct{} // closed when loop has returned
 
-	groups     map[string]*group
+	groups map[string]*group
+	// transactions are those that have committed offsets here, or are about to,
+	// by producer id.
+	transactions map[int64]*openTransaction
+	order        int64 // of the last step, see committed
+
 	timers     *timers
 	nextExpiry time.Time // of the next look for expired offsets
 	timer      Timer
@@ -55,7 +60,7 @@ type shard struct {
 	records     []record.Record // of the commands since the last flush
 	recordBytes int
 	outbox      []outgoing
-	end         int64 // log end after our last append, 0 before the first
+	end         int64 // log end after our last append, or after the replay
 	// failure is set when the log cannot be read or written; the shard then
 	// only refuses.
 	failure error
@@ -68,7 +73,7 @@ func newShard(index int32, c *settings, l Log) *shard {
 		loaded: make(chan struct{}),
 		stop:   make(chan struct{}),
 		done:   make(chan struct{}),
-		groups: map[string]*group{},
+		groups: map[string]*group{}, transactions: map[int64]*openTransaction{},
 		timers: newTimers(),
 		held:   map[ticket]func(reply, bool){},
 	}
@@ -125,9 +130,10 @@ func (s *shard) load() {
 	began := s.config.now()
 	s.nextExpiry = began.Add(s.config.retentionCheck)
 	records, skipped := 0, 0
-	err := s.log.Replay(func(r record.Record) error {
+	err := s.log.Replay(func(b record.Batch, r record.Record) error {
 		records++
-		if err := s.replay(r.Key, r.Value); err != nil {
+		s.order, s.end = r.Offset, b.LastOffset()+1
+		if err := s.replayFrom(b, r); err != nil {
 			skipped++
 			if !errors.Is(err, errUnknownRecord) || skipped == 1 {
 				s.config.logger.Warn("skipped a record of the group coordinator's log",
@@ -153,7 +159,18 @@ func (s *shard) load() {
 	}
 }
 
-// replay applies one stored record.
+// replayFrom applies one stored record of a batch.
+func (s *shard) replayFrom(b record.Batch, r record.Record) error {
+	switch {
+	case b.IsControl():
+		return s.replayMarker(b)
+	case b.IsTransactional():
+		return s.replayTransactional(b, r)
+	}
+	return s.replay(r.Key, r.Value)
+}
+
+// replay applies one stored record of no transaction.
 func (s *shard) replay(key, value []byte) error {
 	r, err := decodeRecord(key, value)
 	if err != nil {
@@ -162,6 +179,7 @@ func (s *shard) replay(key, value []byte) error {
 	g := s.groups[r.group]
 	switch {
 	case r.offset != nil && r.commit != nil:
+		r.commit.order = s.order
 		s.groupOf(r.group).setOffset(*r.offset, *r.commit)
 	case r.offset != nil:
 		if g != nil {
@@ -204,7 +222,8 @@ func (s *shard) hold(answer func(r reply, durable bool)) ticket {
 // whether records were made, that is, whether an answer must wait for them.
 func (s *shard) do(g *group, input func(*step)) (wrote bool) {
 	now := s.config.now()
-	st := step{nowMs: now.UnixMilli(), topics: s.config.topics(), settings: s.config.settingsOf(g.id)}
+	s.order++
+	st := step{nowMs: now.UnixMilli(), order: s.order, topics: s.config.topics(), settings: s.config.settingsOf(g.id)}
 	input(&st)
 	for _, r := range st.records {
 		s.recordBytes += len(r.Key) + len(r.Value)
@@ -339,7 +358,7 @@ func (s *shard) fail(what string, err error) {
 		delete(s.held, t)
 		answer(reply{to: t}, false)
 	}
-	s.groups = map[string]*group{}
+	s.groups, s.transactions = map[string]*group{}, map[int64]*openTransaction{}
 	s.timers = newTimers()
 	s.records, s.recordBytes = nil, 0
 }

@@ -29,6 +29,12 @@ type produceCall struct {
 
 	throttle time.Duration // that the reply tells
 
+	// Of a transactional request: its producer, and an entry per partition in
+	// the request's order. Empty otherwise.
+	producerID    int64
+	producerEpoch int16
+	verifications []verification
+
 	// Of a call that waits, which outlives its frame:
 	version       int16
 	correlationID int32
@@ -90,6 +96,10 @@ func (h *Handler) produce(r *Request, out *Response) {
 	if err := c.request.Decode(r.Version, r.Body); err != nil {
 		c.free()
 		out.Close = err
+		return
+	}
+	if c.request.TransactionalID != nil && h.mustVerify(c) {
+		h.produceVerified(c, r, out)
 		return
 	}
 	h.appendAll(c)
@@ -156,22 +166,26 @@ func failProduced(result *protocol.ProducePartitionResponse, err error) {
 
 // refuseProduce is what is wrong with a request as a whole.
 func refuseProduce(p *protocol.ProduceRequest) error {
-	switch {
-	case p.Acks < -1 || p.Acks > 1:
+	if p.Acks < -1 || p.Acks > 1 {
 		return protocol.ErrInvalidRequiredAcks
-	case p.TransactionalID != nil:
-		// Transactions are not built: no transaction of this id can be open.
-		return protocol.ErrInvalidTxnState
 	}
 	return nil
 }
 
 // appendOne writes one partition's batch.
 func (h *Handler) appendOne(c *produceCall, p *partition.Partition, traffic *metrics.Traffic, records []byte, result *protocol.ProducePartitionResponse) error {
-	if err := checkProduced(c.request.Version, records); err != nil {
+	if err := checkProduced(&c.request, records); err != nil {
 		return err
 	}
-	appended, err := p.Append(records, partition.AppendOptions{Acks: c.request.Acks, CurrentLeaderEpoch: -1})
+	options := partition.AppendOptions{Acks: c.request.Acks, CurrentLeaderEpoch: -1}
+	if len(c.verifications) > 0 {
+		v := &c.verifications[len(c.results)-1]
+		if v.err != nil {
+			return v.err
+		}
+		options.Guard = v.guard
+	}
+	appended, err := p.Append(records, options)
 	if err != nil {
 		return err
 	}
@@ -248,7 +262,7 @@ var (
 // checkProduced checks what Kafka checks of a request's records before the
 // log sees them (ProduceRequest.validateRecords): exactly one batch of magic 2.
 // The batch itself is validated by the partition.
-func checkProduced(version int16, records []byte) error {
+func checkProduced(request *protocol.ProduceRequest, records []byte) error {
 	if len(records) == 0 {
 		return errNoBatch
 	}
@@ -264,10 +278,10 @@ func checkProduced(version int16, records []byte) error {
 	} else if declared != int64(len(records)) {
 		return protocol.ErrCorruptMessage
 	}
-	if version < 7 && b.Codec() == zstd {
+	if request.Version < 7 && b.Codec() == zstd {
 		return errZstdVersion
 	}
-	if b.IsTransactional() {
+	if b.IsTransactional() && request.TransactionalID == nil {
 		// CVE-2018-17196: the bit without a transactional id in the request.
 		return protocol.ErrTransactionalIDAuthorizationFailed
 	}
@@ -427,5 +441,7 @@ func (c *produceCall) free() {
 		c.durable[i].partition, c.durable[i].err = nil, nil
 	}
 	c.results, c.durable, c.topics, c.names = c.results[:0], c.durable[:0], c.topics[:0], c.names[:0]
+	clear(c.verifications)
+	c.verifications = c.verifications[:0]
 	c.pool.Put(c)
 }

@@ -217,7 +217,7 @@ func (c *fetchCall) readAll() {
 			Offset:             item.request.FetchOffset,
 			MaxBytes:           int(max(0, min(int64(item.request.MaxBytes), left))),
 			MinOneBatch:        c.size == 0,
-			ReadCommitted:      c.request.IsolationLevel == 1,
+			ReadCommitted:      c.request.IsolationLevel == readCommitted,
 			CurrentLeaderEpoch: item.request.CurrentLeaderEpoch,
 			LastFetchedEpoch:   item.request.LastFetchedEpoch,
 		})
@@ -227,7 +227,7 @@ func (c *fetchCall) readAll() {
 			c.answerNow = true
 			continue
 		}
-		item.take(result, c.request.IsolationLevel == 1)
+		item.take(result, c.request.IsolationLevel == readCommitted)
 		c.size += item.response.RecordsSize
 		left -= item.response.RecordsSize
 		c.answerNow = c.answerNow || item.response.HasDivergingEpoch

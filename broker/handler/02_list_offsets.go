@@ -18,7 +18,12 @@ const (
 	latestTieredTimestamp = -5 // KIP-1005: nothing is tiered
 )
 
-// handleListOffsets answers ListOffsets (API key 2).
+// readCommitted is the isolation level of clients that see no transaction
+// before it is committed; it is 0 for the others.
+const readCommitted = 1
+
+// handleListOffsets answers ListOffsets (API key 2). To those who read
+// committed records the log ends at the last stable offset.
 func handleListOffsets(h *Handler, _ context.Context, r *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.ListOffsetsRequest)
 	response := request.ResponseKind().(*kmsg.ListOffsetsResponse)
@@ -63,10 +68,11 @@ func (h *Handler) listOffset(r *Request, request *kmsg.ListOffsetsRequest, topic
 		return err
 	}
 	offsets := p.Offsets()
+	committed := request.IsolationLevel == readCommitted
 	switch {
 	case in.Timestamp == latestTimestamp:
 		out.Offset, out.LeaderEpoch = offsets.HighWatermark, p.LeaderEpoch()
-		if request.IsolationLevel == 1 {
+		if committed {
 			out.Offset = offsets.LastStable
 		}
 	case in.Timestamp == earliestTimestamp, in.Timestamp == earliestLocal && r.Version >= 8:
@@ -78,11 +84,11 @@ func (h *Handler) listOffset(r *Request, request *kmsg.ListOffsetsRequest, topic
 	case in.Timestamp == latestTieredTimestamp && r.Version >= 9:
 		out.Offset = -1
 	case in.Timestamp == maxTimestamp && r.Version >= 7:
-		return fillOffset(out)(p.MaxTimestamp())
+		return fillOffset(out)(p.MaxTimestamp(committed))
 	case in.Timestamp < 0:
 		return protocol.ErrUnsupportedVersion
 	default:
-		return fillOffset(out)(p.OffsetForTimestamp(in.Timestamp))
+		return fillOffset(out)(p.OffsetForTimestamp(in.Timestamp, committed))
 	}
 	return nil
 }

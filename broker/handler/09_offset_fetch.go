@@ -10,7 +10,8 @@ import (
 )
 
 // handleOffsetFetch reads committed offsets of one group (to version 7) or
-// several. Every offset is stable (KIP-447): there are no transactional commits.
+// several. From version 7 on the client may ask for stable ones (KIP-447): an
+// offset that an open transaction has committed too is then an error.
 func handleOffsetFetch(h *Handler, ctx context.Context, r *Request, in kmsg.Request) Answer {
 	q := in.(*kmsg.OffsetFetchRequest)
 	groups := q.Groups
@@ -19,7 +20,7 @@ func handleOffsetFetch(h *Handler, ctx context.Context, r *Request, in kmsg.Requ
 	}
 	replies := make([]*group.Reply[group.Fetched], len(groups))
 	for i, g := range groups {
-		replies[i] = h.Groups.Fetch(ctx, g.Group, g.MemberID, g.MemberEpoch, h.fetchTopics(r.Version, g.Topics))
+		replies[i] = h.Groups.Fetch(ctx, g.Group, g.MemberID, g.MemberEpoch, h.fetchTopics(r.Version, g.Topics), q.RequireStable)
 	}
 	return Answer{Wait: func(ctx context.Context) kmsg.Response {
 		response := kmsg.NewPtrOffsetFetchResponse()
@@ -85,6 +86,7 @@ func (h *Handler) fetchedGroup(version int16, in kmsg.OffsetFetchRequestGroup, f
 		for len(rest) > 0 && rest[0].Topic == topic {
 			p := kmsg.NewOffsetFetchResponseGroupTopicPartition()
 			p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = rest[0].Partition, rest[0].Offset, rest[0].LeaderEpoch, &rest[0].Metadata
+			p.ErrorCode = rest[0].ErrorCode
 			t.Partitions = append(t.Partitions, p)
 			rest = rest[1:]
 		}

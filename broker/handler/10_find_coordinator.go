@@ -7,6 +7,7 @@ import (
 	"fluxmq/broker/cluster"
 	"fluxmq/broker/group"
 	"fluxmq/broker/protocol"
+	"fluxmq/broker/txn"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -17,10 +18,11 @@ const (
 	coordinatorTransaction = 1
 )
 
-// handleFindCoordinator answers with this node for groups, making
-// __consumer_offsets first. Transactions are not built: their key type gets
-// UNSUPPORTED_VERSION, which clients do not retry (COORDINATOR_NOT_AVAILABLE,
-// the other candidate, they retry until their own time is up).
+// handleFindCoordinator answers with this node for groups and transactional
+// ids, making __consumer_offsets or __transaction_state first. Where no
+// transactions are coordinated their key type gets UNSUPPORTED_VERSION, which
+// clients do not retry (COORDINATOR_NOT_AVAILABLE, the other candidate, they
+// retry until their own time is up).
 func handleFindCoordinator(h *Handler, ctx context.Context, r *Request, in kmsg.Request) Answer {
 	q := in.(*kmsg.FindCoordinatorRequest)
 	keys := q.CoordinatorKeys
@@ -46,16 +48,19 @@ func (h *Handler) coordinator(r *Request, keyType int8) kmsg.FindCoordinatorResp
 		c.NodeID, c.Port, c.ErrorCode, c.ErrorMessage = -1, -1, err.Code, &message
 		return c
 	}
+	topic, ensure := group.OffsetsTopic, h.ensureOffsetsTopic
 	switch {
-	case keyType == coordinatorTransaction:
+	case keyType == coordinatorTransaction && h.Transactions == nil:
 		return refuse(protocol.ErrUnsupportedVersion, "This broker does not support transactions.")
+	case keyType == coordinatorTransaction:
+		topic, ensure = txn.StateTopic, h.ensureStateTopic
 	case keyType != coordinatorGroup:
 		return refuse(protocol.ErrInvalidRequest, "Coordinator key type "+strconv.Itoa(int(keyType))+" is not supported.")
 	case !h.Groups.Enabled():
 		return refuse(protocol.ErrCoordinatorNotAvailable, "Consumer groups are turned off on this broker (fluxmq.groups.enable).")
 	}
-	if err := h.ensureOffsetsTopic(); err != nil {
-		return refuse(protocol.ErrCoordinatorNotAvailable, "Cannot create "+group.OffsetsTopic+": "+err.Error())
+	if err := ensure(); err != nil {
+		return refuse(protocol.ErrCoordinatorNotAvailable, "Cannot create "+topic+": "+err.Error())
 	}
 	c := kmsg.NewFindCoordinatorResponseCoordinator()
 	broker := h.advertised(h.Metadata.Image(), r)
@@ -65,16 +70,12 @@ func (h *Handler) coordinator(r *Request, keyType int8) kmsg.FindCoordinatorResp
 
 // ensureOffsetsTopic makes __consumer_offsets as Kafka would, if it is not there.
 func (h *Handler) ensureOffsetsTopic() error {
-	if h.Metadata.Image().Topics[group.OffsetsTopic] != nil {
-		return nil
-	}
-	_, err := h.Metadata.EnsureTopic(cluster.NewTopic{
-		Name: group.OffsetsTopic, Partitions: h.Config.OffsetsTopicPartitions, Replicas: -1, Internal: true,
-		Configs: map[string]string{
-			"cleanup.policy":   "compact",
-			"segment.bytes":    strconv.Itoa(int(h.Config.OffsetsTopicSegmentBytes)),
-			"compression.type": "producer",
-		},
-	})
+	_, err := h.Metadata.EnsureTopic(cluster.NewOffsetsTopic(h.Config))
+	return err
+}
+
+// ensureStateTopic makes __transaction_state as Kafka would, if it is not there.
+func (h *Handler) ensureStateTopic() error {
+	_, err := h.Metadata.EnsureTopic(cluster.NewTransactionTopic(h.Config))
 	return err
 }

@@ -18,9 +18,11 @@ type feature struct {
 }
 
 // features are those that are real here, and no others. group.version 1 is the
-// consumer group protocol of KIP-848.
+// consumer group protocol of KIP-848; transaction.version 2 is KIP-890: every
+// transaction has an epoch of its own, and producers need not add partitions.
 var features = [...]feature{
 	{"group.version", 0, 1, 1},
+	{"transaction.version", 0, 2, 2},
 }
 
 // addFeatures lists the features. Clients that know the response only to

@@ -8,14 +8,24 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// handleInitProducerID answers InitProducerId (API key 22) for idempotent
-// producers: each gets a fresh id with epoch 0, also one that names the id it
-// had (as in Kafka, where only transactional producers keep theirs).
+// handleInitProducerID answers InitProducerId (API key 22). An idempotent
+// producer gets a fresh id with epoch 0, also one that names the id it had (as
+// in Kafka, where only transactional producers keep theirs); a transactional
+// one becomes the only owner of its transactional id.
 //
-// Transactions are not built. A transactional id gets UNSUPPORTED_VERSION,
-// which every client takes as final: it fails at once instead of trying again.
-func handleInitProducerID(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
+// Where no transactions are coordinated a transactional id gets
+// UNSUPPORTED_VERSION, which every client takes as final: it fails at once
+// instead of trying again.
+func handleInitProducerID(h *Handler, ctx context.Context, r *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.InitProducerIDRequest)
+	if request.TransactionalID != nil && *request.TransactionalID != "" && h.Transactions != nil {
+		reply := h.Transactions.InitProducerID(ctx, request)
+		return Answer{Wait: func(ctx context.Context) kmsg.Response {
+			response := reply.Wait(ctx)
+			response.ErrorCode = fencedCode(response.ErrorCode, r.Version, 4)
+			return response
+		}}
+	}
 	response := request.ResponseKind().(*kmsg.InitProducerIDResponse)
 	response.ProducerID, response.ProducerEpoch = -1, -1
 	id, err := h.initProducerID(request)
@@ -35,4 +45,13 @@ func (h *Handler) initProducerID(request *kmsg.InitProducerIDRequest) (int64, er
 		return -1, protocol.ErrInvalidRequest
 	}
 	return h.Metadata.NextProducerID()
+}
+
+// fencedCode gives clients that are older than PRODUCER_FENCED (KIP-588), which
+// came with version first of their API, the code that they know.
+func fencedCode(code, version, first int16) int16 {
+	if code == protocol.ErrProducerFenced.Code && version < first {
+		return protocol.ErrInvalidProducerEpoch.Code
+	}
+	return code
 }

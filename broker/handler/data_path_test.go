@@ -267,11 +267,6 @@ func TestProduceRefusals(t *testing.T) {
 	if r := b.ask(t, in, 9).(*kmsg.ProduceResponse); r.Topics[0].Partitions[0].ErrorCode != protocol.ErrInvalidRequiredAcks.Code {
 		t.Errorf("acks=2: %+v", r.Topics[0].Partitions[0])
 	}
-	in = produceRequest(b.id, -1, good)
-	in.TransactionID = kmsg.StringPtr("x")
-	if r := b.ask(t, in, 9).(*kmsg.ProduceResponse); r.Topics[0].Partitions[0].ErrorCode != protocol.ErrInvalidTxnState.Code {
-		t.Errorf("a transactional id: %+v", r.Topics[0].Partitions[0])
-	}
 	in = produceRequest(partition.TopicID{9}, 1, good)
 	if r := b.ask(t, in, 13).(*kmsg.ProduceResponse); r.Topics[0].Partitions[0].ErrorCode != protocol.ErrUnknownTopicID.Code {
 		t.Errorf("an unknown topic id: %+v", r.Topics[0].Partitions[0])
@@ -554,6 +549,9 @@ func FuzzServe(f *testing.F) {
 	in := produceRequest(b.id, 1, batch(f, 2))
 	in.SetVersion(9)
 	f.Add(int16(0), int16(9), in.AppendTo(nil))
+	in = transactional(produceRequest(b.id, -1, transactionBatch(f, 7, 0, 0), transactionBatch(f, 8, 0, 0)))
+	in.SetVersion(12)
+	f.Add(int16(0), int16(12), in.AppendTo(nil))
 	fetch := fetchRequest(b.id, 0)
 	fetch.SetVersion(12)
 	f.Add(int16(1), int16(12), fetch.AppendTo(nil))
@@ -565,6 +563,9 @@ func FuzzServe(f *testing.F) {
 			t.Skip("needs a coordinator")
 		}
 		switch key {
+		case protocol.KeyAddPartitionsToTxn, protocol.KeyAddOffsetsToTxn, protocol.KeyEndTxn, protocol.KeyTxnOffsetCommit,
+			protocol.KeyDescribeTransactions, protocol.KeyListTransactions:
+			t.Skip("needs a coordinator")
 		case protocol.KeyConsumerGroupHeartbeat, protocol.KeyConsumerGroupDescribe, protocol.KeyDeleteGroups, protocol.KeyOffsetDelete, protocol.KeyDescribeLogDirs, protocol.KeyCreateTopics, protocol.KeyMetadata, protocol.KeyCreatePartitions:
 			t.Skip("makes files, or needs a coordinator")
 		}

@@ -15,6 +15,7 @@ import (
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 	"fluxmq/broker/quota"
+	"fluxmq/broker/txn"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -26,6 +27,17 @@ type Handler struct {
 	Metadata   *cluster.Metadata
 	Partitions *partition.Set
 	Groups     *group.Coordinator
+	// Transactions is nil where none are coordinated: transactional ids are
+	// refused then.
+	Transactions *txn.Coordinator
+
+	// VerifyTransaction asks the transaction coordinator about partitions that
+	// a Produce request is the first to write to in a transaction. It returns an error
+	// (nil: they belong to it) for each partition of the question, in its order, and
+	// returns soon after ctx ends. Called concurrently. Where it is nil no
+	// transaction can be written.
+	VerifyTransaction func(ctx context.Context, q TransactionPartitions) []error
+
 	// Quotas bounds what clients use; nil bounds nothing.
 	Quotas *quota.Manager
 

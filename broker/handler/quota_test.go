@@ -61,6 +61,23 @@ func TestProduceThrottleInEveryVersion(t *testing.T) {
 	}
 }
 
+// A transaction's first batch in a partition waits for the coordinator, and is
+// charged as those that follow are.
+func TestTransactionalProduceThrottle(t *testing.T) {
+	for _, flush := range []partition.Durability{partition.FlushOS, partition.FlushAcks} {
+		b := newBench(t, flush)
+		b.VerifyTransaction = (&coordinator{}).verify
+		clock := limited(b.Handler, quota.Limits{quota.ProducerByteRate: 1})
+		for sequence := range int32(2) {
+			clock.advance(time.Hour)
+			r := b.ask(t, transactional(produceRequest(b.id, -1, transactionBatch(t, 7, 0, sequence))), 12).(*kmsg.ProduceResponse)
+			if r.ThrottleMillis <= 0 || b.out.Mute != time.Duration(r.ThrottleMillis)*time.Millisecond || r.Topics[0].Partitions[0].ErrorCode != 0 {
+				t.Errorf("batch %d: %+v, muted for %v", sequence, r, b.out.Mute)
+			}
+		}
+	}
+}
+
 // Who sends as fast as it may gets its quota, give or take what all windows
 // hold, over ten times that long.
 func TestProducedBytesFollowTheQuota(t *testing.T) {

@@ -29,8 +29,12 @@ func filled(t *testing.T) (fs *memfs.FS, records int) {
 	}
 	add := func(b record.Batch, err error) {
 		t.Helper()
+		o := commitlog.AppendOptions{Trusted: true}
+		if err == nil && b.IsTransactional() {
+			o.Guard, err = l.BeginVerification(b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), false)
+		}
 		if err == nil {
-			_, err = l.Append(b, commitlog.AppendOptions{Trusted: true})
+			_, err = l.Append(b, o)
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -7,12 +7,14 @@
 //
 // A goroutine that holds a lock takes only locks further down:
 //
+//	txn shard                a goroutine, not a lock: waits for the next one (producer ids),
+//	                         never for a group shard, whom its markers' goroutine waits for
 //	cluster.Metadata.mu      one command at a time; held across OnImage
 //	group shard              a goroutine, not a lock: waits for nothing above
 //	handler sessionCache.mu  then fetchSession.mu
 //	partition.Set            create, delete
 //	partition.Partition      append, roll, wake waiters
-//	commitlog.Log            cleanMu, exchangeMu, syncMu, then mu
+//	commitlog.Log            cleanMu, exchangeMu, syncMu or rebuildMu, then mu
 //	server.Server.mu         the table of connections; nothing is taken under it
 //	server framePool.mu      likewise
 //	quota.Manager.mu         then one of its shards', or a sensor's; nothing else is taken under them
@@ -23,7 +25,7 @@
 //
 // # Stopping
 //
-// Listeners close; connections finish what they have read; groups stop;
+// Listeners close; connections finish what they have read; transactions stop, then groups;
 // partitions close cleanly; the data directory gets its clean-shutdown marker
 // when all of that succeeded.
 package node

@@ -24,6 +24,7 @@ import (
 	"fluxmq/broker/protocol"
 	"fluxmq/broker/quota"
 	"fluxmq/broker/server"
+	"fluxmq/broker/txn"
 )
 
 const (
@@ -34,9 +35,9 @@ const (
 	// maintainInterval is how often logs are maintained, or more often when
 	// log.retention.check.interval.ms says so.
 	maintainInterval = 5 * time.Second
-	// groupLoadTimeout is how long a start waits for the groups to be loaded
-	// before it serves; they go on loading then.
-	groupLoadTimeout = 5 * time.Second
+	// coordinatorLoadTimeout is how long a start waits for groups and
+	// transactions to be loaded before it serves; they go on loading then.
+	coordinatorLoadTimeout = 5 * time.Second
 )
 
 // Options are what a node is made of.
@@ -56,15 +57,16 @@ type Node struct {
 	log      *slog.Logger
 	started  time.Time
 
-	metrics    *metrics.Registry
-	quotas     *quota.Manager
-	metadata   *cluster.Metadata
-	partitions *partition.Set
-	groups     *group.Coordinator
-	handler    *handler.Handler
-	server     *server.Server
-	admin      *admin.Server // nil when off
-	addrs      []net.Addr
+	metrics      *metrics.Registry
+	quotas       *quota.Manager
+	metadata     *cluster.Metadata
+	partitions   *partition.Set
+	groups       *group.Coordinator
+	transactions *txn.Coordinator
+	handler      *handler.Handler
+	server       *server.Server
+	admin        *admin.Server // nil when off
+	addrs        []net.Addr
 
 	stopping atomic.Bool
 	offline  atomic.Int64 // partitions that went offline
@@ -102,6 +104,7 @@ func Open(o Options) (n *Node, err error) {
 		return n, explain(err)
 	}
 	n.openGroups()
+	n.openTransactions()
 	if err := n.startImage(); err != nil {
 		return n, explain(err)
 	}
@@ -242,9 +245,13 @@ func (n *Node) Addrs() []net.Addr { return n.addrs }
 func (n *Node) Run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(context.Background())
 	defer stopBackground()
-	loading, cancel := context.WithTimeout(ctx, groupLoadTimeout)
+	loading, cancel := context.WithTimeout(ctx, coordinatorLoadTimeout)
 	if err := n.groups.Start(loading); err != nil {
 		n.log.Warn("Groups are still being loaded", "error", err)
+	}
+	// After the groups: markers that a stop left unwritten go to their logs too.
+	if err := n.transactions.Start(loading); err != nil {
+		n.log.Warn("Transactions are still being loaded", "error", err)
 	}
 	cancel()
 	n.announce()
@@ -323,6 +330,9 @@ func (n *Node) Close() error {
 		if err := n.admin.Close(); err != nil {
 			n.log.Warn("Closing the admin HTTP failed", "error", err)
 		}
+	}
+	if n.transactions != nil {
+		n.transactions.Close()
 	}
 	if n.groups != nil {
 		n.groups.Close()

@@ -16,6 +16,12 @@ type AppendOptions struct {
 	CurrentLeaderEpoch int32 // -1: not given
 	// Internal marks the broker's own writes (coordinators): control batches allowed, size limit off.
 	Internal bool
+	// Guard is what BeginVerification gave for a transactional batch, once the
+	// coordinator has confirmed it. Without one such a batch is taken only when its
+	// transaction is open here already.
+	Guard Guard
+	// TransactionVersion is that of the transaction that a marker ends.
+	TransactionVersion int16
 }
 
 // AppendResult is Kafka's LogAppendInfo as far as a Produce reply needs it.
@@ -84,7 +90,11 @@ func (p *Partition) write(batches []byte, o AppendOptions) (commitlog.AppendInfo
 	if fault.Built {
 		return p.writeFaulty(batches, o)
 	}
-	return p.log.Append(batches, commitlog.AppendOptions{LeaderEpoch: p.epoch, Trusted: o.Internal})
+	return p.log.Append(batches, p.logOptions(o))
+}
+
+func (p *Partition) logOptions(o AppendOptions) commitlog.AppendOptions {
+	return commitlog.AppendOptions{LeaderEpoch: p.epoch, Trusted: o.Internal, Guard: o.Guard, TransactionVersion: o.TransactionVersion}
 }
 
 // validate checks every batch and, with LogAppendTime, stamps it. It returns
@@ -125,10 +135,6 @@ func (p *Partition) validateOne(b record.Batch, cfg *Config, o AppendOptions, no
 	}
 	if err := record.Validate(b, cfg.Validation); err != nil {
 		return invalid(err)
-	}
-	if b.IsTransactional() {
-		// No transaction can have been begun: there is no coordinator yet.
-		return fmt.Errorf("%w: producer %d has no transaction", protocol.ErrInvalidTxnState, b.ProducerID())
 	}
 	if cfg.Compact {
 		if err := record.RequireKeys(b, record.MaxDecompressedBytes); err != nil {

@@ -12,7 +12,7 @@ import (
 // not checked then, or an idempotent producer would notice the loss before the
 // ledger does.
 func (p *Partition) writeFaulty(batches []byte, o AppendOptions) (commitlog.AppendInfo, error) {
-	options := commitlog.AppendOptions{LeaderEpoch: p.epoch, Trusted: o.Internal}
+	options := p.logOptions(o)
 	f := fault.Active()
 	if f == nil || o.Internal || !f.DropBatch.On() && !f.DuplicateBatch.On() && !f.DropRecord.On() {
 		return p.log.Append(batches, options)

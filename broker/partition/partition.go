@@ -149,10 +149,13 @@ func (p *Partition) Offline() error {
 	return nil
 }
 
-// Offsets are read together.
+// Offsets are read together: log start <= last stable <= high watermark <= log end.
 type Offsets struct{ LogStart, HighWatermark, LastStable, LogEnd int64 }
 
-// Offsets of an offline partition are the last it had, -1 when it could not be opened.
+// Offsets of an offline partition are the last it had, -1 when it could not be
+// opened. It takes no lock. LastStable (LSO) is the high watermark, or the first
+// offset of the oldest transaction that is open, or ended by a marker that is
+// not below the high watermark; when that record was deleted, the log start.
 func (p *Partition) Offsets() Offsets {
 	if p.log == nil {
 		return Offsets{-1, -1, -1, -1}
@@ -162,7 +165,7 @@ func (p *Partition) Offsets() Offsets {
 	if p.set.durability == FlushAlways {
 		hw = o.Durable
 	}
-	return Offsets{o.LogStart, hw, min(hw, o.FirstOpen), o.LogEnd}
+	return Offsets{o.LogStart, hw, max(min(hw, o.FirstUnstable), o.LogStart), o.LogEnd}
 }
 
 // EpochEndOffset answers OffsetForLeaderEpoch (KIP-101/320): (-1, -1) when the log cannot tell.
@@ -201,6 +204,8 @@ func (p *Partition) translate(err error) error {
 		return fmt.Errorf("%w: %s: %w", protocol.ErrInvalidProducerEpoch, p, err)
 	case errors.Is(err, commitlog.ErrInvalidTxnState):
 		return fmt.Errorf("%w: %s: %w", protocol.ErrInvalidTxnState, p, err)
+	case errors.Is(err, commitlog.ErrCoordinatorFenced):
+		return fmt.Errorf("%w: %s: %w", protocol.ErrTransactionCoordinatorFenced, p, err)
 	default:
 		return fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err)
 	}

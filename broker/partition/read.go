@@ -28,12 +28,13 @@ type ReadResult struct {
 	Bytes              []byte
 	DivergingEpoch     int32 // -1 none
 	DivergingEndOffset int64
-	Aborted            []AbortedTransaction
-	Release            func() // nil when there is nothing to release
+	Aborted            []AbortedTransaction // with ReadCommitted: those that overlap the range
+	Release            func()               // nil when there is nothing to release
 }
 
-// AbortedTransaction as in a Fetch response.
-type AbortedTransaction struct{ ProducerID, FirstOffset int64 }
+// AbortedTransaction is one that a reader of committed records leaves out, as
+// in a Fetch response.
+type AbortedTransaction = commitlog.AbortedTransaction
 
 // Read finds what to send from Offset up to HW (or LSO). Errors are *protocol.Error
 // (OFFSET_OUT_OF_RANGE, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, KAFKA_STORAGE_ERROR).
@@ -55,10 +56,13 @@ func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
 	if o.Offset < result.Offsets.LogStart || o.Offset > limit {
 		return ReadResult{}, fmt.Errorf("%w: %s: %d is not within [%d, %d]", protocol.ErrOffsetOutOfRange, p, o.Offset, result.Offsets.LogStart, limit)
 	}
+	var r commitlog.Range
+	var err error
 	if o.ReadCommitted {
-		limit = result.Offsets.LastStable
+		r, result.Aborted, err = p.log.ReadCommitted(o.Offset, result.Offsets.LastStable, o.MaxBytes, o.MinOneBatch)
+	} else {
+		r, err = p.log.Read(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
 	}
-	r, err := p.log.Read(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
 	if err != nil {
 		return ReadResult{}, p.translate(err)
 	}
@@ -97,20 +101,26 @@ func (p *Partition) diverges(o ReadOptions, result *ReadResult) (bool, error) {
 	return false, nil
 }
 
-// OffsetForTimestamp: the first record at or after unixMs (offset -1 when none).
-func (p *Partition) OffsetForTimestamp(unixMs int64) (offset, timestamp int64, leaderEpoch int32, err error) {
-	return p.stamped(func(limit int64) (commitlog.Stamped, error) { return p.log.OffsetForTimestamp(unixMs, limit) })
+// OffsetForTimestamp: the first record at or after unixMs (offset -1 when
+// none), below the LSO when committed is set, else below the HW.
+func (p *Partition) OffsetForTimestamp(unixMs int64, committed bool) (offset, timestamp int64, leaderEpoch int32, err error) {
+	return p.stamped(committed, func(limit int64) (commitlog.Stamped, error) { return p.log.OffsetForTimestamp(unixMs, limit) })
 }
 
-// MaxTimestamp: offset and timestamp of the record with the largest timestamp (-1,-1 when empty).
-func (p *Partition) MaxTimestamp() (offset, timestamp int64, leaderEpoch int32, err error) {
-	return p.stamped(func(limit int64) (commitlog.Stamped, error) { return p.log.MaxTimestamp(limit) })
+// MaxTimestamp: offset and timestamp of the record with the largest timestamp
+// (-1, -1 when empty, or when it is not below the LSO and committed is set).
+func (p *Partition) MaxTimestamp(committed bool) (offset, timestamp int64, leaderEpoch int32, err error) {
+	return p.stamped(committed, func(limit int64) (commitlog.Stamped, error) { return p.log.MaxTimestamp(limit) })
 }
 
-func (p *Partition) stamped(find func(limit int64) (commitlog.Stamped, error)) (offset, timestamp int64, leaderEpoch int32, err error) {
+func (p *Partition) stamped(committed bool, find func(limit int64) (commitlog.Stamped, error)) (offset, timestamp int64, leaderEpoch int32, err error) {
 	if err := p.Offline(); err != nil {
 		return -1, -1, -1, err
 	}
-	s, err := find(p.Offsets().HighWatermark)
+	limit := p.Offsets().HighWatermark
+	if committed {
+		limit = p.Offsets().LastStable
+	}
+	s, err := find(limit)
 	return s.Offset, s.Timestamp, s.LeaderEpoch, p.translate(err)
 }

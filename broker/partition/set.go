@@ -36,7 +36,7 @@ type SetConfig struct {
 	BootID string
 
 	// OpenFiles bounds the segment files open at once; 0: a quarter of the
-	// process's limit, at most 4096. A segment in use may hold three descriptors.
+	// process's limit, at most 4096. A segment in use may hold four descriptors.
 	OpenFiles int
 	// Workers bounds how many partitions are opened or closed at once; 0: twice the CPUs.
 	Workers int
@@ -309,7 +309,7 @@ func (s *Set) openPartition(name string, id TopicID, index int32, cfg Config, o 
 	log, err := commitlog.Open(commitlog.Options{
 		FS: s.fs, Dir: s.partitionDir(name, index), Config: cfg.log(), Files: s.files, NowMs: s.nowMs,
 		Clean: o.clean, RecoveryPoint: o.recoveryPoint, LogStart: o.logStart, HostCrash: s.dir.HostCrash,
-		Cleaned: o.cleaned,
+		Cleaned: o.cleaned, StableWhenDurable: s.durability == FlushAlways,
 	})
 	if err != nil {
 		return p, err

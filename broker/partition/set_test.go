@@ -366,7 +366,7 @@ func TestCorruptPartitionComesUpOffline(t *testing.T) {
 		if want := i == 1; errors.Is(err, protocol.ErrKafkaStorageError) != want {
 			t.Fatalf("append to partition %d: %v", i, err)
 		}
-		if _, _, _, err := p.OffsetForTimestamp(0); (err != nil) != (i == 1) {
+		if _, _, _, err := p.OffsetForTimestamp(0, false); (err != nil) != (i == 1) {
 			t.Fatalf("partition %d: %v", i, err)
 		}
 	}
@@ -434,10 +434,10 @@ func TestLogAppendTime(t *testing.T) {
 	if r, err = p.Append(b(), AppendOptions{CurrentLeaderEpoch: -1}); err != nil || !r.Duplicate || r.LogAppendTime != 5000 {
 		t.Fatalf("a retry: %+v, %v", r, err)
 	}
-	if offset, ts, _, err := p.OffsetForTimestamp(4999); err != nil || offset != 0 || ts != 5000 {
+	if offset, ts, _, err := p.OffsetForTimestamp(4999, false); err != nil || offset != 0 || ts != 5000 {
 		t.Fatalf("found %d at %d, %v", offset, ts, err)
 	}
-	if offset, _, _, err := p.OffsetForTimestamp(5001); err != nil || offset != -1 {
+	if offset, _, _, err := p.OffsetForTimestamp(5001, false); err != nil || offset != -1 {
 		t.Fatalf("found %d, %v", offset, err)
 	}
 }

@@ -31,6 +31,11 @@ const (
 	KeyDeleteRecords           int16 = 21
 	KeyInitProducerID          int16 = 22
 	KeyOffsetForLeaderEpoch    int16 = 23
+	KeyAddPartitionsToTxn      int16 = 24
+	KeyAddOffsetsToTxn         int16 = 25
+	KeyEndTxn                  int16 = 26
+	KeyWriteTxnMarkers         int16 = 27
+	KeyTxnOffsetCommit         int16 = 28
 	KeyDescribeConfigs         int16 = 32
 	KeyAlterConfigs            int16 = 33
 	KeyDescribeLogDirs         int16 = 35
@@ -41,6 +46,9 @@ const (
 	KeyDescribeClientQuotas    int16 = 48
 	KeyAlterClientQuotas       int16 = 49
 	KeyDescribeCluster         int16 = 60
+	KeyDescribeProducers       int16 = 61
+	KeyDescribeTransactions    int16 = 65
+	KeyListTransactions        int16 = 66
 	KeyConsumerGroupHeartbeat  int16 = 68
 	KeyConsumerGroupDescribe   int16 = 69
 	KeyDescribeTopicPartitions int16 = 75
@@ -78,6 +86,11 @@ var supported = [...]API{
 	{KeyDeleteRecords, "DeleteRecords", 0, 2},
 	{KeyInitProducerID, "InitProducerId", 0, 5},
 	{KeyOffsetForLeaderEpoch, "OffsetForLeaderEpoch", 2, 4},
+	{KeyAddPartitionsToTxn, "AddPartitionsToTxn", 0, 5},
+	{KeyAddOffsetsToTxn, "AddOffsetsToTxn", 0, 4},
+	{KeyEndTxn, "EndTxn", 0, 5},
+	{KeyWriteTxnMarkers, "WriteTxnMarkers", 1, 2},
+	{KeyTxnOffsetCommit, "TxnOffsetCommit", 0, 5},
 	{KeyDescribeConfigs, "DescribeConfigs", 1, 4},
 	{KeyAlterConfigs, "AlterConfigs", 0, 2},
 	{KeyDescribeLogDirs, "DescribeLogDirs", 1, 5},
@@ -88,6 +101,9 @@ var supported = [...]API{
 	{KeyDescribeClientQuotas, "DescribeClientQuotas", 0, 1},
 	{KeyAlterClientQuotas, "AlterClientQuotas", 0, 1},
 	{KeyDescribeCluster, "DescribeCluster", 0, 2},
+	{KeyDescribeProducers, "DescribeProducers", 0, 0},
+	{KeyDescribeTransactions, "DescribeTransactions", 0, 0},
+	{KeyListTransactions, "ListTransactions", 0, 2},
 	{KeyConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1},
 	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1},
 	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0},

@@ -153,7 +153,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 	}{
 		{"a version above", KeyHeartbeat, 5, nil, ErrUnsupportedVersion},
 		{"a version below", KeyOffsetCommit, 1, nil, ErrUnsupportedVersion},
-		{"an API not served", 24, 0, nil, ErrUnsupportedVersion},
+		{"an API not served", 4, 0, nil, ErrUnsupportedVersion},
 		{"a null group id", KeyHeartbeat, 0, []byte{0xff, 0xff, 0, 0, 0, 0, 0, 0}, ErrMalformed},
 		{"two thousand million groups in no bytes", KeyDescribeGroups, 0, []byte{0x7f, 0xff, 0xff, 0xff}, ErrMalformed},
 		{"a negative count", KeyDescribeGroups, 0, []byte{0xff, 0xff, 0xff, 0xfe}, ErrMalformed},
@@ -196,7 +196,7 @@ func TestAPIs(t *testing.T) {
 			t.Errorf("key %d has a shape but is not advertised", key)
 		}
 	}
-	if Supported(24, 0) || Supported(-1, 0) || Supported(32000, 0) {
+	if Supported(4, 0) || Supported(-1, 0) || Supported(32000, 0) {
 		t.Error("an API that is not served is supported")
 	}
 	APIs()[0].MaxVersion = 99

@@ -61,10 +61,14 @@ func controlKey(t ControlType) []byte {
 	return binary.BigEndian.AppendUint16([]byte{0, 0}, uint16(t))
 }
 
+// maxControlBytes bounds what a control batch may decompress to.
+const maxControlBytes = 1 << 20
+
 // ControlOf returns the type of a control batch's record, and for Abort and
-// Commit the coordinator epoch (otherwise -1).
+// Commit the coordinator epoch (otherwise -1). ErrInvalidRecord for any other
+// batch, and for one that compaction has left without a record.
 func ControlOf(b Batch) (t ControlType, coordinatorEpoch int32, err error) {
-	it, err := NewIterator(b, MaxDecompressedBytes)
+	it, err := NewIterator(b, maxControlBytes)
 	if err != nil {
 		return 0, -1, err
 	}
@@ -75,6 +79,10 @@ func ControlOf(b Batch) (t ControlType, coordinatorEpoch int32, err error) {
 	if len(key) < 4 {
 		return 0, -1, fmt.Errorf("%w: control record key of %d bytes", ErrInvalidRecord, len(key))
 	}
+	// Versions above 0 only add fields behind those read here.
+	if version := int16(binary.BigEndian.Uint16(key)); version < 0 {
+		return 0, -1, fmt.Errorf("%w: control record key of version %d", ErrInvalidRecord, version)
+	}
 	t = ControlType(binary.BigEndian.Uint16(key[2:]))
 	if t > Commit || t < 0 {
 		return t, -1, nil
@@ -82,6 +90,9 @@ func ControlOf(b Batch) (t ControlType, coordinatorEpoch int32, err error) {
 	value := it.Value()
 	if len(value) < 6 {
 		return t, -1, fmt.Errorf("%w: %s marker value of %d bytes", ErrInvalidRecord, t, len(value))
+	}
+	if version := int16(binary.BigEndian.Uint16(value)); version < 0 {
+		return t, -1, fmt.Errorf("%w: %s marker value of version %d", ErrInvalidRecord, t, version)
 	}
 	return t, int32(binary.BigEndian.Uint32(value[2:])), nil
 }

@@ -25,8 +25,12 @@ func dumpDirectory(t *testing.T) string {
 	}
 	add := func(b record.Batch, err error) {
 		t.Helper()
+		o := commitlog.AppendOptions{LeaderEpoch: 2, Trusted: true}
+		if err == nil && b.IsTransactional() {
+			o.Guard, err = l.BeginVerification(b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), false)
+		}
 		if err == nil {
-			_, err = l.Append(b, commitlog.AppendOptions{LeaderEpoch: 2, Trusted: true})
+			_, err = l.Append(b, o)
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -3,7 +3,9 @@
 set -euo pipefail
 dir=$(mktemp -d)
 bin/fluxmq --port 0 --data-dir "$dir/data" --ports-file "$dir/ports" --log-level warn \
-  --override fluxmq.admin.listener= --override group.initial.rebalance.delay.ms=0 >"$dir/broker.log" 2>&1 &
+  --override fluxmq.admin.listener= --override group.initial.rebalance.delay.ms=0 \
+  --override group.consumer.min.heartbeat.interval.ms=200 --override group.consumer.heartbeat.interval.ms=200 \
+  --override transaction.abort.timed.out.transaction.cleanup.interval.ms=200 >"$dir/broker.log" 2>&1 &
 broker=$!
 trap 'kill "$broker" 2>/dev/null || true; wait "$broker" 2>/dev/null || true; rm -rf "$dir"' EXIT
 for _ in $(seq 100); do

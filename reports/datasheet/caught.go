@@ -60,7 +60,8 @@ type Broken struct {
 	Runs       int    `json:"runs"`
 	Caught     int    `json:"caught" jsonschema:"runs that ended with exit 6"`
 	Expected   int64  `json:"expected" jsonschema:"records acknowledged, all runs"`
-	Lost       int64  `json:"lost"`
+	Read       int64  `json:"read" jsonschema:"records read back"`
+	Lost       int64  `json:"lost" jsonschema:"whose offsets are gone; one taken out of a batch makes those behind it corrupt instead"`
 	Duplicated int64  `json:"duplicated"`
 }
 
@@ -78,7 +79,7 @@ func newBroken(faults []Fault) []Broken {
 		if f.Exit == exitCorrectness {
 			b.Caught++
 		}
-		b.Expected, b.Lost, b.Duplicated = b.Expected+f.Expected, b.Lost+f.Lost, b.Duplicated+f.Duplicated
+		b.Expected, b.Read, b.Lost, b.Duplicated = b.Expected+f.Expected, b.Read+f.Read, b.Lost+f.Lost, b.Duplicated+f.Duplicated
 	}
 	slices.SortStableFunc(all, func(a, b Broken) int { return compareDoses(a.Fault, b.Fault) })
 	return all

@@ -201,12 +201,16 @@ func unjudged(outcomes map[string]int) string {
 }
 
 func (d *Datasheet) writeEffects(p *page) {
-	p.text("## 4. What each dose does\n\nThe true worsening: Hodges–Lehmann over all kept blocks of the dose, with its 95 %% signed-rank interval; below 0 is better. Here and in 5, a metric that the fault need not move is left out when its interval holds 0 and no direct gate called it; the JSON has all.\n\n")
-	d.eachDoseTable(p, []string{"metric", "true effect"}, func(m DoseMetric) []string {
+	p.text("## 4. What each dose does\n\nThe true worsening: Hodges–Lehmann over all kept blocks of the dose, with its 95 %% signed-rank interval; below 0 is better. Where the metric is adjusted for a covariate, the last two columns are the worsening without that, and what the dose does to the covariate itself: a dose that moved the reference work would be adjusted away in part. Here and in 5, a metric that the fault need not move is left out when its interval holds 0 and no direct gate called it; the JSON has all.\n\n")
+	d.eachDoseTable(p, []string{"metric", "true effect", "not adjusted", "on the covariate"}, func(m DoseMetric) []string {
 		if m.Effect == nil {
 			return nil
 		}
-		return []string{effect(m.Effect)}
+		cells := []string{effect(m.Effect), reports.OrDash(""), reports.OrDash("")}
+		if m.Unadjusted != nil && m.OnCovariate != nil {
+			cells[1], cells[2] = effect(m.Unadjusted), m.Metric.Covariate+" "+effect(m.OnCovariate)
+		}
+		return cells
 	})
 }
 
@@ -373,9 +377,9 @@ func (d *Datasheet) writeFaults(p *page) {
 			yes = "yes"
 		}
 		rows = append(rows, reports.Row{Label: b.Fault, Cells: []string{b.Workload, rate(newRate(b.Caught, b.Runs)),
-			reports.FormatCount(float64(b.Expected)), reports.FormatCount(float64(b.Lost)), reports.FormatCount(float64(b.Duplicated)), yes}})
+			reports.FormatCount(float64(b.Expected)), fmt.Sprintf("%+d", b.Read-b.Expected), reports.FormatCount(float64(b.Lost)), reports.FormatCount(float64(b.Duplicated)), yes}})
 	}
-	p.table([]string{"fault", "workload", "exit 6", "records acknowledged", "lost", "duplicated", "caught"}, rows)
+	p.table([]string{"fault", "workload", "exit 6", "records acknowledged", "read back", "lost", "duplicated", "caught"}, rows)
 }
 
 func (d *Datasheet) writePace(p *page) {

@@ -1,6 +1,7 @@
 package datasheet
 
 import (
+	"math"
 	"slices"
 
 	"fluxmq/reports/trial"
@@ -25,6 +26,10 @@ type DoseMetric struct {
 	Metric trial.Metric `json:"metric"`
 	// Effect is the true worsening: the estimate over all kept blocks of the dose.
 	Effect *Effect `json:"effect"`
+	// Unadjusted is Effect without the adjustment for the metric's covariate, and OnCovariate what the dose does to that
+	// covariate itself: a dose that moves it is adjusted away in part. nil for a metric without one, or where it is not known.
+	Unadjusted  *Effect `json:"unadjusted,omitempty"`
+	OnCovariate *Effect `json:"on_covariate,omitempty" jsonschema:"reference: relative; steal: a share"`
 	// Direct counts the gates in which this metric's row was a regression; nil for a metric that is not gated.
 	Direct *Rate `json:"direct"`
 	// Alone is the power of this metric by itself, at the threshold of Holm's
@@ -49,6 +54,10 @@ func newDose(dose string, g *gate, blocks []Block, gates []Gate, o Options, work
 	sheet.Resampled = drawn.rate(func(t tally) int { return t.called })
 	for i, m := range s.metrics {
 		row := DoseMetric{Metric: m, Effect: newEffect(s.known(i), m.Worsening)}
+		if m.Covariate != "" {
+			row.Unadjusted = newEffect(appendKnown(nil, s.differences[i]), m.Worsening)
+			row.OnCovariate = newEffect(appendKnown(nil, s.covariates[i]), relativeOf(m.Covariate))
+		}
 		if place := slices.Index(g.gated, i); place >= 0 {
 			row.Direct = newRate(count(judged, func(g Gate) bool { return slices.Contains(g.CalledBy, m.Name) }), len(judged))
 			row.Alone = drawn.rate(func(t tally) int { return t.alone[place] })
@@ -59,6 +68,14 @@ func newDose(dose string, g *gate, blocks []Block, gates []Gate, o Options, work
 		sheet.Metrics = append(sheet.Metrics, row)
 	}
 	return sheet
+}
+
+// relativeOf turns the difference of a covariate into what it says: a log ratio into a relative change, a share into itself.
+func relativeOf(covariate string) func(float64) float64 {
+	if covariate == trial.CovariateReference {
+		return math.Expm1
+	}
+	return func(x float64) float64 { return x }
 }
 
 // coverageDose is the dose whose coverage is computed beside that of A/A.

@@ -190,7 +190,7 @@ func (s *session) breaks(ctx context.Context, b *bench.Bench, w work) error {
 			break
 		}
 	}
-	s.Progress.Line("proof: %s on %s: exit %d, lost %d, duplicated %d of %d", fault.Fault, fault.Workload, fault.Exit, fault.Lost, fault.Duplicated, fault.Expected)
+	s.Progress.Line("proof: %s on %s: exit %d, read %d of %d, lost %d, duplicated %d", fault.Fault, fault.Workload, fault.Exit, fault.Read, fault.Expected, fault.Lost, fault.Duplicated)
 	return s.pool.AppendFault(fault)
 }
 

@@ -203,7 +203,7 @@ func TestAlterConfigs(t *testing.T) {
 		{"no such operation", ConfigResource{Topic: "a"}, []ConfigChange{{7, "segment.ms", text("1")}}, false, "", protocol.ErrInvalidRequest},
 		{"unknown key", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "x", text("9")}}, false, "", protocol.ErrInvalidConfig},
 		{"bad value", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "segment.ms", text("0")}}, false, "", protocol.ErrInvalidConfig},
-		{"not built", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "compression.type", text("zstd")}}, false, "", protocol.ErrInvalidConfig},
+		{"not built", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "segment.jitter.ms", text("1")}}, false, "", protocol.ErrInvalidConfig},
 		{"one bad, none done", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "segment.ms", text("9")}, {OpSet, "x", text("9")}}, false, "", protocol.ErrInvalidConfig},
 		{"lags against each other", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "min.compaction.lag.ms", text("9")}, {OpSet, "max.compaction.lag.ms", text("8")}}, false, "", protocol.ErrInvalidConfig},
 		{"replace drops the rest", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "segment.ms", text("9")}}, true, "segment.ms=9", nil},

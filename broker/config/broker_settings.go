@@ -115,9 +115,10 @@ func topicDefaultSettings() []Setting {
 		broker("log.segment.bytes", Int, "1073741824", atLeast(1<<20), "Default of segment.bytes."),
 		{Name: "log.roll.ms", Type: Long, Null: true, Rule: atLeast(1), Synonyms: []Synonym{{Name: "log.roll.hours", Factor: hourMs}},
 			Doc: "Default of segment.ms; unset: log.roll.hours."},
-		{Name: "compression.type", Type: String, Default: "producer", Rule: oneOf("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"),
-			unbuilt: notBuilt("recompression on the broker is not built; only producer (keep what the producer sent) is", "producer"),
-			Doc:     "Default of the topic setting of the same name. Only producer is built."},
+		broker("compression.type", String, "producer", oneOf("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"), "Default of the topic setting of the same name."),
+		broker("compression.gzip.level", Int, "-1", between(1, 9).or("-1"), "Default of the topic setting of the same name."),
+		broker("compression.lz4.level", Int, "9", between(1, 17), "Default of the topic setting of the same name."),
+		broker("compression.zstd.level", Int, "3", between(-131072, 22), "Default of the topic setting of the same name."),
 	}
 	for i := range settings {
 		settings[i].Dynamic = true
@@ -215,9 +216,6 @@ func acceptedSettings() []Setting {
 		broker("max.connections.per.ip.overrides", String, "", Rule{}, "Exceptions to max.connections.per.ip."),
 		broker("offsets.load.buffer.size", Int, "5242880", atLeast(1), "Bytes read at a time when a coordinator loads."),
 		broker("offsets.topic.compression.codec", Int, "0", Rule{}, "Codec of __consumer_offsets; it is written uncompressed."),
-		broker("compression.gzip.level", Int, "-1", between(1, 9).or("-1"), "Default of the topic setting of the same name."),
-		broker("compression.lz4.level", Int, "9", between(1, 17), "Default of the topic setting of the same name."),
-		broker("compression.zstd.level", Int, "3", between(-131072, 22), "Default of the topic setting of the same name."),
 		broker("log.cleaner.threads", Int, "1", atLeast(0), "Threads of the log cleaner; here one goroutine cleans the log directory, whatever the number."),
 		{Name: "log.roll.jitter.hours", Type: Int, Default: "0", Rule: atLeast(0), unbuilt: notBuilt(noJitter, "0"),
 			Doc: "Default of segment.jitter.ms, in hours."},

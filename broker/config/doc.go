@@ -11,7 +11,7 @@
 // are real Kafka keys that have no effect here: Load accepts them, so that an
 // existing server.properties works, and says so once. Unknown ones are named in
 // a warning with the nearest known key; Sources.Strict makes them an error.
-// A value that asks for something not built (compression.type=lz4, a TLS
+// A value that asks for something not built (segment.jitter.ms=1, a TLS
 // listener) is refused with a sentence that says so.
 //
 // The package does no I/O except reading the file named by Sources.File, and

@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"fluxmq/broker/record"
 )
 
 // Topic is one topic's settings parsed once: overrides on the broker's
@@ -26,7 +28,7 @@ type Topic struct {
 	LogAppendTime                                         bool
 	TimestampBeforeMax, TimestampAfterMax                 time.Duration
 	MinInsyncReplicas                                     int32
-	CompressionType                                       string
+	Recompress                                            *record.Compression // compression.type and its level; nil: producer
 	Preallocate                                           bool
 }
 
@@ -96,10 +98,10 @@ func ParseTopic(n *Node, overrides map[string]string) (*Topic, error) {
 		FlushMessages:      v.whole("flush.messages"),
 		MaxMessageBytes:    int32(max1(v.whole("max.message.bytes"))),
 		LogAppendTime:      v.text("message.timestamp.type") == "LogAppendTime",
-		TimestampBeforeMax: milliseconds(v.whole("message.timestamp.before.max.ms")),
-		TimestampAfterMax:  milliseconds(v.whole("message.timestamp.after.max.ms")),
+		TimestampBeforeMax: max1(milliseconds(v.whole("message.timestamp.before.max.ms"))),
+		TimestampAfterMax:  max1(milliseconds(v.whole("message.timestamp.after.max.ms"))),
 		MinInsyncReplicas:  int32(v.whole("min.insync.replicas")),
-		CompressionType:    v.text("compression.type"),
+		Recompress:         v.compression(),
 	}
 	t.Preallocate, _ = parseBool(v.text("preallocate"))
 	if size, ok := overrides["internal.segment.bytes"]; ok {
@@ -135,3 +137,23 @@ func (v topicValues) text(key string) string {
 }
 
 func (v topicValues) whole(key string) int64 { return wholeNumber(v.text(key)) }
+
+// compression is what the topic's batches are stored in, nil where that is the producer's choice.
+func (v topicValues) compression() *record.Compression {
+	name := v.text("compression.type")
+	switch name {
+	case "producer":
+		return nil
+	case "uncompressed":
+		return &record.Compression{Codec: record.None}
+	}
+	codec, known := record.ParseCodec(name)
+	if !known {
+		panic("config: unchecked compression.type " + name)
+	}
+	c := &record.Compression{Codec: codec}
+	if codec != record.Snappy { // it has none
+		c.Level = int(v.whole("compression." + name + ".level"))
+	}
+	return c
+}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -50,12 +51,54 @@ func TestTopicDefaultsFollowTheBroker(t *testing.T) {
 
 // TestZeroStaysZero: a zero must not reach the log as "not given".
 func TestZeroStaysZero(t *testing.T) {
-	topic, err := ParseTopic(Default(), map[string]string{"retention.ms": "0", "retention.bytes": "0", "flush.ms": "0", "max.message.bytes": "0", "index.interval.bytes": "0"})
+	topic, err := ParseTopic(Default(), map[string]string{"retention.ms": "0", "retention.bytes": "0", "flush.ms": "0", "max.message.bytes": "0", "index.interval.bytes": "0",
+		"message.timestamp.before.max.ms": "0", "message.timestamp.after.max.ms": "0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if topic.Retention <= 0 || topic.Retention.Milliseconds() != 0 || topic.RetentionBytes != 1 || topic.FlushInterval <= 0 || topic.MaxMessageBytes != 1 || topic.IndexIntervalBytes != 1 {
+	if topic.Retention <= 0 || topic.Retention.Milliseconds() != 0 || topic.RetentionBytes != 1 || topic.FlushInterval <= 0 || topic.MaxMessageBytes != 1 || topic.IndexIntervalBytes != 1 ||
+		topic.TimestampBeforeMax <= 0 || topic.TimestampBeforeMax.Milliseconds() != 0 || topic.TimestampAfterMax <= 0 || topic.TimestampAfterMax.Milliseconds() != 0 {
 		t.Errorf("%+v", topic)
+	}
+}
+
+// The topic's own codec and level, the broker's where it has none.
+func TestCompression(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		broker []string
+		topic  map[string]string
+		want   string
+	}{
+		{"the producer's by default", nil, nil, "<nil>"},
+		{"producer over the broker's", []string{"compression.type=zstd"}, map[string]string{"compression.type": "producer"}, "<nil>"},
+		{"the broker's", []string{"compression.type=zstd", "compression.zstd.level=-5"}, nil, "{zstd -5}"},
+		{"Kafka's level of zstd", nil, map[string]string{"compression.type": "zstd"}, "{zstd 3}"},
+		{"Kafka's level of gzip", nil, map[string]string{"compression.type": "gzip"}, "{gzip -1}"},
+		{"Kafka's level of lz4", nil, map[string]string{"compression.type": "lz4"}, "{lz4 9}"},
+		{"a level of its own", []string{"compression.lz4.level=3"}, map[string]string{"compression.type": "lz4", "compression.lz4.level": "17"}, "{lz4 17}"},
+		{"a level of another codec", nil, map[string]string{"compression.type": "gzip", "compression.lz4.level": "17"}, "{gzip -1}"},
+		{"snappy has no level", nil, map[string]string{"compression.type": "snappy"}, "{snappy 0}"},
+		{"uncompressed", nil, map[string]string{"compression.type": "uncompressed"}, "{none 0}"},
+	} {
+		topic, err := ParseTopic(mustLoad(t, test.broker...), test.topic)
+		if err != nil {
+			t.Fatalf("%s: %v", test.name, err)
+		}
+		got := "<nil>"
+		if topic.Recompress != nil {
+			got = fmt.Sprint(*topic.Recompress)
+		}
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+	after, err := Default().WithDynamic(map[string]string{"compression.type": "gzip"}, map[string]string{"compression.gzip.level": "2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if topic, err := ParseTopic(after, nil); err != nil || fmt.Sprint(*topic.Recompress) != "{gzip 2}" {
+		t.Errorf("altered at run time: %+v, %v", topic, err)
 	}
 }
 
@@ -75,7 +118,11 @@ func TestTopicRefusals(t *testing.T) {
 		{"compression.gzip.level", "0", ErrInvalid, "between 1 and 9 or equal to -1"},
 		{"min.cleanable.dirty.ratio", "1.5", ErrInvalid, "between 0 and 1"},
 		{"min.cleanable.dirty.ratio", "NaN", ErrInvalid, "not a number"},
-		{"compression.type", "lz4", ErrInvalid, "not built"},
+		{"compression.lz4.level", "0", ErrInvalid, "between 1 and 17"},
+		{"compression.lz4.level", "18", ErrInvalid, "between 1 and 17"},
+		{"compression.zstd.level", "23", ErrInvalid, "between -131072 and 22"},
+		{"compression.type", "none", ErrInvalid, "one of uncompressed"},
+		{"compression.type", "LZ4", ErrInvalid, "one of uncompressed"},
 		{"remote.storage.enable", "true", ErrInvalid, "not built"},
 		{"segment.jitter.ms", "1", ErrInvalid, "not built"},
 		{"retention", "1", ErrUnknownKey, "no setting"},

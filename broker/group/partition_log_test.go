@@ -28,7 +28,7 @@ func open(t *testing.T, dir string, d partition.Durability) *disk {
 	t.Helper()
 	cfg := partition.Config{
 		SegmentBytes: 16 << 10, SegmentIndexBytes: 1 << 20, IndexIntervalBytes: 4096, MaxMessageBytes: 1 << 20,
-		SegmentAge: -1, Retention: -1, RetentionBytes: -1, Compact: true, Codec: -1,
+		SegmentAge: -1, Retention: -1, RetentionBytes: -1, Compact: true,
 	}
 	set, err := partition.OpenSet(partition.SetConfig{Dir: dir, Durability: d, ConfigFor: func(string) partition.Config { return cfg }})
 	if err != nil {

@@ -25,6 +25,7 @@ type produceCall struct {
 	clock   time.Time     // when the last partition was done
 	spent   time.Duration // on all partitions
 	failed  error         // of acks=0: the first partition's that failed
+	refused int           // records that the results name, over all partitions
 	durable []durableWait // what must be on stable storage before the reply leaves
 
 	throttle time.Duration // that the reply tells
@@ -84,11 +85,9 @@ func (h *Handler) newProduceCall() *produceCall {
 	return c
 }
 
-// produce answers a Produce request (API key 0). Versions below 3 carry record
-// formats that Kafka 4 removed; they are advertised for old librdkafka's sake
-// only (KAFKA-18659) and close the connection, as in Kafka.
+// produce answers a Produce request (API key 0).
 func (h *Handler) produce(r *Request, out *Response) {
-	if r.Version < protocol.ProduceMinServed || !protocol.Supported(r.Key, r.Version) {
+	if !protocol.Supported(r.Key, r.Version) {
 		out.Close = fmt.Errorf("%w: Produce version %d is not served", protocol.ErrUnsupportedVersion, r.Version)
 		return
 	}
@@ -144,6 +143,7 @@ func (h *Handler) appendAll(c *produceCall) {
 			if err != nil {
 				traffic.FailedProduce.Add(1)
 				failProduced(result, err)
+				c.nameRefused(result, p, err)
 				if c.failed == nil && c.request.Acks == 0 {
 					c.failed = fmt.Errorf("%w: partition %d of %q: %w", errUnanswerable, t.Partition(), h.producedTopic(&t), err)
 				}
@@ -162,6 +162,24 @@ func failProduced(result *protocol.ProducePartitionResponse, err error) {
 	if _, bare := err.(*protocol.Error); !bare {
 		result.ErrorMessage = err.Error()
 	}
+}
+
+// maxRefused bounds how many records one reply names, over all partitions: a
+// record of a few bytes, compressed with many like it, takes a sentence.
+const maxRefused = record.MaxRefused
+
+// nameRefused tells the client which records its batch was refused for
+// (KIP-467) and, as Kafka does then, where the log starts.
+func (c *produceCall) nameRefused(result *protocol.ProducePartitionResponse, p *partition.Partition, err error) {
+	var refused *record.RefusedError
+	if !errors.As(err, &refused) {
+		return
+	}
+	result.LogStartOffset = p.Offsets().LogStart
+	for _, r := range refused.Records[:min(len(refused.Records), maxRefused-c.refused)] {
+		result.RecordErrors = append(result.RecordErrors, protocol.RecordError{BatchIndex: r.Index, Message: r.Reason})
+	}
+	c.refused += len(result.RecordErrors)
 }
 
 // refuseProduce is what is wrong with a request as a whole.
@@ -198,6 +216,9 @@ func (h *Handler) appendOne(c *produceCall, p *partition.Partition, traffic *met
 	if !appended.Duplicate {
 		traffic.RecordsIn.Add(int64(appended.Records))
 		traffic.BytesIn.Add(int64(len(records)))
+		if appended.Converted {
+			traffic.Conversions.Add(int64(appended.Records))
+		}
 	}
 	if c.request.Acks != 0 && p.MustWait(c.request.Acks) {
 		c.addDurable(p, len(c.results)-1, appended.LastOffset+1)
@@ -260,11 +281,15 @@ var (
 )
 
 // checkProduced checks what Kafka checks of a request's records before the
-// log sees them (ProduceRequest.validateRecords): exactly one batch of magic 2.
-// The batch itself is validated by the partition.
+// log sees them (ProduceRequest.validateRecords): exactly one batch of magic 2, or
+// in an old version a message set, as Kafka 3 took it. The batch or the set
+// itself is validated by the partition.
 func checkProduced(request *protocol.ProduceRequest, records []byte) error {
 	if len(records) == 0 {
 		return errNoBatch
+	}
+	if request.Version < protocol.ProduceBatchesOnly && record.IsMessageSet(records) {
+		return nil
 	}
 	if len(records) < record.HeaderSize {
 		return protocol.ErrCorruptMessage
@@ -278,7 +303,7 @@ func checkProduced(request *protocol.ProduceRequest, records []byte) error {
 	} else if declared != int64(len(records)) {
 		return protocol.ErrCorruptMessage
 	}
-	if request.Version < 7 && b.Codec() == zstd {
+	if request.Version < 7 && b.Codec() == record.Zstd {
 		return errZstdVersion
 	}
 	if b.IsTransactional() && request.TransactionalID == nil {
@@ -287,9 +312,6 @@ func checkProduced(request *protocol.ProduceRequest, records []byte) error {
 	}
 	return nil
 }
-
-// zstd is its id in a batch's attributes.
-const zstd = record.Codec(4)
 
 // batchLength reads the length at byte 8, which counts what follows it.
 func batchLength(b []byte) int32 {
@@ -436,7 +458,7 @@ func (c *produceCall) encodeKept(dst []byte) []byte {
 
 // free gives the call back to the pool. Nothing may use it any more.
 func (c *produceCall) free() {
-	c.request, c.failed = protocol.ProduceRequest{}, nil
+	c.request, c.failed, c.refused = protocol.ProduceRequest{}, nil, 0
 	for i := range c.durable {
 		c.durable[i].partition, c.durable[i].err = nil, nil
 	}

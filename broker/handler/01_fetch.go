@@ -155,6 +155,11 @@ func (c *fetchCall) collect() {
 	}
 }
 
+// zstdFetch is the first Fetch version of clients that read zstd. Those before
+// it get nothing of a topic whose compression.type it is (KIP-110); what a producer
+// compressed so in another topic they get, as from Kafka.
+const zstdFetch = 10
+
 // find looks the item's partition up; where there is none its response is
 // the error, found stays nil.
 func (c *fetchCall) find(item *fetchItem) {
@@ -175,6 +180,9 @@ func (c *fetchCall) find(item *fetchItem) {
 		if item.found = c.h.Partitions.Find(item.name, item.request.Partition); item.found == nil {
 			err = protocol.ErrUnknownTopicOrPartition
 		}
+	}
+	if err == nil && c.request.Version < zstdFetch && item.found.StoresZstd() {
+		err = protocol.ErrUnsupportedCompressionType
 	}
 	if err != nil {
 		item.found = nil

@@ -48,7 +48,7 @@ func newGroupBroker(t *testing.T, change ...func(*config.Node)) *groupBroker {
 	metadata.OnImage = func(before, after *cluster.Image) error {
 		for name, topic := range after.Topics {
 			for i := range topic.Partitions {
-				cfg := partition.Config{SegmentBytes: 1 << 20, SegmentIndexBytes: 1 << 16, IndexIntervalBytes: 4096, MaxMessageBytes: 1 << 20, Retention: -1, RetentionBytes: -1, Codec: -1}
+				cfg := partition.Config{SegmentBytes: 1 << 20, SegmentIndexBytes: 1 << 16, IndexIntervalBytes: 4096, MaxMessageBytes: 1 << 20, Retention: -1, RetentionBytes: -1}
 				if _, err := set.Create(name, topic.ID, i, cfg); err != nil {
 					return err
 				}

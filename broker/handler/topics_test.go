@@ -46,7 +46,7 @@ func topicHandler(t *testing.T, overrides ...string) *Handler {
 		}
 		for _, topic := range after.Topics {
 			for index := range topic.Partitions {
-				if _, err := set.Create(topic.Name, topic.ID, index, partition.Config{SegmentBytes: 1 << 20, SegmentIndexBytes: 1 << 16, IndexIntervalBytes: 4096, MaxMessageBytes: 1 << 20, Retention: time.Hour, RetentionBytes: -1, SegmentAge: time.Hour, Codec: -1, DeleteOld: true}); err != nil {
+				if _, err := set.Create(topic.Name, topic.ID, index, partition.Config{SegmentBytes: 1 << 20, SegmentIndexBytes: 1 << 16, IndexIntervalBytes: 4096, MaxMessageBytes: 1 << 20, Retention: time.Hour, RetentionBytes: -1, SegmentAge: time.Hour, DeleteOld: true}); err != nil {
 					return err
 				}
 			}

@@ -63,7 +63,7 @@ func codes(r *kmsg.ProduceResponse) []int16 {
 // The coordinator is asked about the first batch of a transaction in a
 // partition, with the frame's bytes kept, and not about those that follow.
 func TestTransactionalProduceInEveryVersion(t *testing.T) {
-	for version := protocol.ProduceMinServed; version <= 13; version++ {
+	for version := protocol.ProduceBatchesOnly; version <= 13; version++ {
 		for _, flush := range []partition.Durability{partition.FlushOS, partition.FlushAcks} {
 			b := newBench(t, flush)
 			c := &coordinator{}

@@ -57,6 +57,7 @@ type Traffic struct {
 	RecordsIn, BytesIn, BytesOut   Counter
 	ProduceRequests, FetchRequests Counter
 	FailedProduce, FailedFetch     Counter
+	Conversions                    Counter
 }
 
 // each visits the counters with their definitions.
@@ -68,12 +69,13 @@ func (t *Traffic) each(visit func(definition int, c *Counter)) {
 	visit(fetchRequests, &t.FetchRequests)
 	visit(failedProduce, &t.FailedProduce)
 	visit(failedFetch, &t.FailedFetch)
+	visit(conversions, &t.Conversions)
 }
 
 // TopicCounters are one topic's; keep the pointer, do not look it up again.
 type TopicCounters struct {
 	Traffic
-	_ [128 - 7*8]byte // keep topics off each other's cache lines
+	_ [128 - 8*8]byte // keep topics off each other's cache lines
 }
 
 // The arrays of requests are indexed by API key and version.

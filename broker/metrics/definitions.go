@@ -34,6 +34,7 @@ const (
 	fetchRequests
 	failedProduce
 	failedFetch
+	conversions
 	requests
 	partitionCount
 	leaderCount
@@ -97,6 +98,7 @@ var definitions = [...]Definition{
 	fetchRequests:   {Name: topicMetrics + "totalfetchrequests_total", Kind: KindCounter, Unit: "requests", PerTopic: true, Help: "Fetch requests, counted once for each partition they read."},
 	failedProduce:   {Name: topicMetrics + "failedproducerequests_total", Kind: KindCounter, Unit: "requests", PerTopic: true, Help: "Partitions of Produce requests that were answered with an error."},
 	failedFetch:     {Name: topicMetrics + "failedfetchrequests_total", Kind: KindCounter, Unit: "requests", PerTopic: true, Help: "Partitions of Fetch requests that were answered with an error."},
+	conversions:     {Name: topicMetrics + "producemessageconversions_total", Kind: KindCounter, Unit: "records", PerTopic: true, Help: "Records that are stored in another format or compression than Produce requests had them in."},
 	requests:        {Name: "kafka_network_requestmetrics_requests_total", Kind: KindCounter, Unit: "requests", Labels: []string{"request", "version"}, Help: "Requests by API name and version."},
 
 	partitionCount:    {Name: "kafka_server_replicamanager_partitioncount", Kind: KindGauge, Unit: "partitions", Help: "Partitions hosted by this node."},

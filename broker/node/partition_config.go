@@ -30,6 +30,6 @@ func partitionConfig(t *config.Topic, n *config.Node) partition.Config {
 		MinDirtyRatio:      t.MinDirtyRatio,
 		ProducerExpiration: n.ProducerExpiration,
 		Validation:         n.Validation,
-		Codec:              -1, // keep the producer's
+		Recompress:         t.Recompress,
 	}
 }

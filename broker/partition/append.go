@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"fluxmq/broker/commitlog"
 	"fluxmq/broker/fault"
@@ -30,11 +31,14 @@ type AppendResult struct {
 	LogAppendTime                          int64 // unix ms, -1 with CreateTime
 	Records                                int32
 	Duplicate                              bool // an idempotent retry; BaseOffset is the first write's
+	Converted                              bool // stored in another format or compression than sent
 }
 
 // Append validates, stamps base offset and epoch in place and writes the
-// batches (in a Produce request exactly one). batches may be reused by the
-// caller as soon as Append returns. Errors are *protocol.Error.
+// batches (in a Produce request exactly one, or a message set of format v0 or
+// v1, of which it makes one). batches may be reused by the caller as soon as
+// Append returns. Errors are *protocol.Error; one that names single records has
+// a *record.RefusedError in it.
 func (p *Partition) Append(batches []byte, o AppendOptions) (AppendResult, error) {
 	if err := p.Offline(); err != nil {
 		return AppendResult{}, err
@@ -44,12 +48,17 @@ func (p *Partition) Append(batches []byte, o AppendOptions) (AppendResult, error
 	}
 	cfg := p.cfg.Load()
 	// All that needs only the bytes is done before the mutex.
-	appendTime, err := p.validate(batches, cfg, o)
+	stored, err := p.admit(batches, cfg, o)
 	if err != nil {
 		return AppendResult{}, err
 	}
+	appendTime := int64(-1)
 	p.mu.Lock()
-	info, err := p.write(batches, o)
+	if cfg.LogAppendTime { // under the mutex: a later offset has no earlier time
+		appendTime = p.set.nowMs()
+		stamp(stored, appendTime)
+	}
+	info, err := p.write(stored, o)
 	if err == nil && !info.Duplicate {
 		p.unflushed += int64(info.Records)
 	}
@@ -68,7 +77,7 @@ func (p *Partition) Append(batches []byte, o AppendOptions) (AppendResult, error
 	}
 	result := AppendResult{
 		BaseOffset: info.BaseOffset, LastOffset: info.LastOffset, LogAppendTime: appendTime,
-		LogStartOffset: p.log.Offsets().LogStart, Records: info.Records, Duplicate: info.Duplicate,
+		LogStartOffset: p.log.Offsets().LogStart, Records: info.Records, Duplicate: info.Duplicate, Converted: &stored[0] != &batches[0],
 	}
 	if info.Duplicate {
 		if appendTime >= 0 {
@@ -97,67 +106,93 @@ func (p *Partition) logOptions(o AppendOptions) commitlog.AppendOptions {
 	return commitlog.AppendOptions{LeaderEpoch: p.epoch, Trusted: o.Internal, Guard: o.Guard, TransactionVersion: o.TransactionVersion}
 }
 
-// validate checks every batch and, with LogAppendTime, stamps it. It returns
-// the append time in unix ms, -1 with CreateTime.
-func (p *Partition) validate(batches []byte, cfg *Config, o AppendOptions) (int64, error) {
-	if !o.Internal && cfg.SegmentBytes > 0 && int64(len(batches)) > cfg.SegmentBytes {
-		return -1, fmt.Errorf("%w: %d bytes, segment.bytes is %d", protocol.ErrRecordListTooLarge, len(batches), cfg.SegmentBytes)
+// admit checks what is to be appended and returns what is written: the same
+// bytes, or others made of them.
+func (p *Partition) admit(sent []byte, cfg *Config, o AppendOptions) ([]byte, error) {
+	if len(sent) == 0 {
+		return nil, fmt.Errorf("%w: no batch", protocol.ErrInvalidRecord)
 	}
-	if len(batches) == 0 {
-		return -1, fmt.Errorf("%w: no batch", protocol.ErrInvalidRecord)
+	a := cfg.admission(p.set.nowMs())
+	var stored []byte
+	var err error
+	if !o.Internal && record.IsMessageSet(sent) {
+		stored, err = a.AdmitMessageSet(sent)
+	} else {
+		stored, err = admitEach(sent, &a, o.Internal)
 	}
-	nowMs := p.set.nowMs()
-	for rest := batches; len(rest) > 0; {
+	if err != nil {
+		return nil, invalid(err)
+	}
+	if !o.Internal && cfg.SegmentBytes > 0 && int64(len(stored)) > cfg.SegmentBytes {
+		return nil, fmt.Errorf("%w: %d bytes, segment.bytes is %d", protocol.ErrRecordListTooLarge, len(stored), cfg.SegmentBytes)
+	}
+	return stored, nil
+}
+
+// admitEach does so batch by batch. The usual case, that each stays where it
+// is, allocates nothing.
+func admitEach(sent []byte, a *record.Admission, internal bool) ([]byte, error) {
+	var rebuilt []byte // once a batch has changed: all up to it
+	for rest := sent; len(rest) > 0; {
 		b, after, err := record.Next(rest)
 		if err != nil {
-			return -1, invalid(err)
+			return nil, err
+		}
+		var kept record.Batch
+		if internal { // made by our own encoder a moment ago
+			kept, err = record.Recompress(b, a.Recompress)
+		} else {
+			kept, err = a.Admit(b)
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case rebuilt != nil:
+			rebuilt = append(rebuilt, kept...)
+		case &kept[0] == &b[0]:
+		case len(rest) == len(sent):
+			rebuilt = kept
+		default:
+			rebuilt = append(append(rebuilt, sent[:len(sent)-len(rest)]...), kept...)
 		}
 		rest = after
-		if err := p.validateOne(b, cfg, o, nowMs); err != nil {
-			return -1, err
-		}
-		if cfg.LogAppendTime {
-			b.SetLogAppendTime(nowMs)
-		}
 	}
-	if cfg.LogAppendTime {
-		return nowMs, nil
+	if rebuilt != nil {
+		return rebuilt, nil
 	}
-	return -1, nil
+	return sent, nil
 }
 
-func (p *Partition) validateOne(b record.Batch, cfg *Config, o AppendOptions, nowMs int64) error {
-	if o.Internal {
-		return nil // made by our own encoder a moment ago
+// admission is what the topic asks of a client's batch at that time. With
+// LogAppendTime the producer's timestamps are not kept, and may be any.
+func (c *Config) admission(nowMs int64) record.Admission {
+	a := record.Admission{
+		Validation: c.Validation, Recompress: c.Recompress, NeedKeys: c.Compact, MaxBatchBytes: c.MaxMessageBytes,
+		Oldest: math.MinInt64, Newest: math.MaxInt64,
 	}
-	if cfg.MaxMessageBytes > 0 && int64(len(b)) > cfg.MaxMessageBytes {
-		return fmt.Errorf("%w: a batch of %d bytes, max.message.bytes is %d", protocol.ErrMessageTooLarge, len(b), cfg.MaxMessageBytes)
+	if c.LogAppendTime {
+		return a
 	}
-	if err := record.Validate(b, cfg.Validation); err != nil {
-		return invalid(err)
+	if before := c.TimestampBeforeMax; before > 0 && before < math.MaxInt64 {
+		a.Oldest = nowMs - before.Milliseconds()
 	}
-	if cfg.Compact {
-		if err := record.RequireKeys(b, record.MaxDecompressedBytes); err != nil {
-			return invalid(err)
-		}
+	if after := c.TimestampAfterMax; after > 0 && after < math.MaxInt64 {
+		a.Newest = nowMs + after.Milliseconds()
 	}
-	if !cfg.LogAppendTime {
-		return checkTimestamps(b, cfg, nowMs)
-	}
-	return nil
+	return a
 }
 
-// checkTimestamps is message.timestamp.before.max.ms and .after.max.ms, by the
-// batch's header; a negative timestamp is none.
-func checkTimestamps(b record.Batch, cfg *Config, nowMs int64) error {
-	before, after := cfg.TimestampBeforeMax.Milliseconds(), cfg.TimestampAfterMax.Milliseconds()
-	if newest := b.MaxTimestamp(); after > 0 && newest > nowMs && newest-nowMs > after {
-		return fmt.Errorf("%w: %d is more than %d ms after now", protocol.ErrInvalidTimestamp, newest, after)
+// stamp makes unixMs the timestamp of every record (LogAppendTime).
+func stamp(batches []byte, unixMs int64) {
+	for len(batches) > 0 {
+		b, rest, err := record.Next(batches)
+		if err != nil {
+			panic(fmt.Sprintf("partition: a batch changed while it was appended: %v", err))
+		}
+		b.SetLogAppendTime(unixMs)
+		batches = rest
 	}
-	if oldest := b.BaseTimestamp(); before > 0 && oldest >= 0 && nowMs-oldest > before {
-		return fmt.Errorf("%w: %d is more than %d ms before now", protocol.ErrInvalidTimestamp, oldest, before)
-	}
-	return nil
 }
 
 // invalid gives an error of the record room its Kafka code.

@@ -46,11 +46,11 @@ type Config struct {
 	FlushMessages                                                                        int64
 	FlushInterval                                                                        time.Duration
 	LogAppendTime                                                                        bool
-	TimestampBeforeMax, TimestampAfterMax                                                time.Duration
-	Compact, DeleteOld                                                                   bool // cleanup.policy
+	TimestampBeforeMax, TimestampAfterMax                                                time.Duration // 0 and the largest: no limit
+	Compact, DeleteOld                                                                   bool          // cleanup.policy
 	Preallocate                                                                          bool
 	Validation                                                                           record.Validation
-	Codec                                                                                int8 // -1 producer (keep); otherwise recompress (not built yet: refused by config)
+	Recompress                                                                           *record.Compression // of what is stored; nil: as the producer sent it
 	// ProducerExpiration is producer.id.expiration.ms; 0 takes Kafka's day.
 	ProducerExpiration time.Duration
 	// For compacted topics: delete.retention.ms, min.compaction.lag.ms,
@@ -139,6 +139,12 @@ func (p *Partition) SetConfig(cfg Config) {
 	if p.log != nil {
 		p.log.SetConfig(cfg.log())
 	}
+}
+
+// StoresZstd tells that what clients send is stored in zstd (compression.type).
+func (p *Partition) StoresZstd() bool {
+	c := p.cfg.Load().Recompress
+	return c != nil && c.Codec == record.Zstd
 }
 
 // Offline is why the partition takes and gives nothing any more; nil while the log is usable.

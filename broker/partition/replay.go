@@ -9,8 +9,8 @@ import (
 )
 
 // replayBytes is how much one read of a replay asks for; recordsBytes bounds
-// what a compressed batch may decompress to (a coordinator's are never
-// compressed).
+// what a compressed batch may decompress to (a coordinator's are compressed
+// only where compression.type of its topic says so).
 const (
 	replayBytes  = 1 << 20
 	recordsBytes = 64 << 20

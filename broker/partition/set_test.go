@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -396,7 +397,8 @@ func TestAppendRefusals(t *testing.T) {
 		{"fine with the right epoch", batchOf(t, now, "v"), 0, nil},
 		{"a newer epoch", batchOf(t, now, "v"), 1, protocol.ErrUnknownLeaderEpoch},
 		{"too large", batchOf(t, now, strings.Repeat("v", 300)), -1, protocol.ErrMessageTooLarge},
-		{"larger than a segment", batchOf(t, now, strings.Repeat("v", 2000)), -1, protocol.ErrRecordListTooLarge},
+		{"far too large", batchOf(t, now, strings.Repeat("v", 2000)), -1, protocol.ErrMessageTooLarge}, // before anything else, as in Kafka
+		{"together larger than a segment", bytes.Repeat(batchOf(t, now, strings.Repeat("v", 200)), 4), -1, protocol.ErrRecordListTooLarge},
 		{"corrupt", corrupt, -1, protocol.ErrCorruptMessage},
 		{"cut short", batchOf(t, now, "v")[:66], -1, protocol.ErrCorruptMessage},
 		{"nothing", nil, -1, protocol.ErrInvalidRecord},

@@ -57,15 +57,15 @@ const (
 // MaxKey is the largest API key that Kafka has.
 const MaxKey = int16(len(firstFlexible)) - 1
 
-// ProduceMinServed is the oldest Produce version that is carried out. Versions
-// 0 to 2 carry message formats that Kafka 4 removed; they are advertised
-// because librdkafka before 2.8 turns compression off without them
-// (KAFKA-18659), and a request in them is refused with UNSUPPORTED_FOR_MESSAGE_FORMAT
-// or UNSUPPORTED_VERSION by the handler.
-const ProduceMinServed int16 = 3
+// ProduceBatchesOnly is the first Produce version whose records are of format
+// v2 and nothing else. Versions 0 to 2 may carry message sets of formats v0 and
+// v1. Kafka 4 advertises them, because librdkafka before 2.8 turns compression
+// off without them (KAFKA-18659), and closes the connection that sends one; here
+// they are carried out.
+const ProduceBatchesOnly int16 = 3
 
 // supported is the only list of supported APIs, ordered by key. Maxima are
-// the smaller of Kafka 4.3's and kmsg's; minima are Kafka 4.3's.
+// the smaller of Kafka 4.3's and kmsg's; minima are those that Kafka 4.3 advertises.
 var supported = [...]API{
 	{KeyProduce, "Produce", 0, 13},
 	{KeyFetch, "Fetch", 4, 18},

@@ -1,8 +1,9 @@
 // Package record reads, checks and writes record batches of format v2, the
-// only one that Kafka 4 stores. It owns the byte layout, the compression
-// codecs and the control records; it does no I/O, holds no state, and knows
-// no topics. commitlog, partition, group and the tests call it; everything
-// here may be called concurrently on different batches.
+// only one that is stored, and makes them of the message sets of formats v0 and v1
+// that old clients send. It owns the byte layouts, the compression codecs and
+// the control records; it does no I/O, holds no state, and knows no topics.
+// commitlog, partition, group and the tests call it; everything here may be
+// called concurrently on different batches.
 package record
 
 import (
@@ -17,7 +18,7 @@ import (
 // the record count.
 const HeaderSize = 61
 
-// Magic is the format version of every batch that this package accepts.
+// Magic is the format version of every batch.
 const Magic = 2
 
 // Batch is exactly one v2 record batch (12 + batchLength bytes). Getters and
@@ -93,8 +94,9 @@ var (
 	// ErrUnsupportedCodec: a compression codec that Kafka does not have.
 	// Kafka's UNSUPPORTED_COMPRESSION_TYPE.
 	ErrUnsupportedCodec = errors.New("unsupported compression codec")
-	// ErrTooLarge: the records decompress to more than the caller allows.
-	ErrTooLarge = errors.New("decompressed records exceed the limit")
+	// ErrTooLarge: a batch is larger, or its records decompress to more, than
+	// the caller allows. Kafka's MESSAGE_TOO_LARGE.
+	ErrTooLarge = errors.New("record batch is too large")
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

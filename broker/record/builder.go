@@ -31,12 +31,23 @@ func (bd Builder) Build(rs []Record) (Batch, error) {
 		payload = binary.AppendVarint(payload, int64(len(one)))
 		payload = append(payload, one...)
 	}
-	b := make(Batch, HeaderSize, HeaderSize+len(payload))
-	b, err := Compress(b, bd.Codec, payload)
+	b, err := bd.assemble(Compression{Codec: bd.Codec}, payload, int32(len(rs)), base, maxTimestamp)
 	if err != nil {
 		return nil, fmt.Errorf("record: building a batch of %d records: %w", len(rs), err)
 	}
-	attributes := int16(bd.Codec)
+	return b, nil
+}
+
+// assemble makes a batch of payload, which holds count records, not compressed
+// yet, with timestamps relative to base, the newest of them newest. c stands in
+// for bd's codec.
+func (bd Builder) assemble(c Compression, payload []byte, count int32, base, newest int64) (Batch, error) {
+	b := make(Batch, HeaderSize, HeaderSize+len(payload))
+	b, err := c.Append(b, payload)
+	if err != nil {
+		return nil, err
+	}
+	attributes := int16(c.Codec)
 	if bd.Transactional {
 		attributes |= attrTransactional
 	}
@@ -49,13 +60,13 @@ func (bd Builder) Build(rs []Record) (Batch, error) {
 	binary.BigEndian.PutUint32(b[posBatchLength:], uint32(len(b)-lengthEnd))
 	b[posMagic] = Magic
 	binary.BigEndian.PutUint16(b[posAttributes:], uint16(attributes))
-	binary.BigEndian.PutUint32(b[posLastOffsetDelta:], uint32(len(rs)-1))
+	binary.BigEndian.PutUint32(b[posLastOffsetDelta:], uint32(count-1))
 	binary.BigEndian.PutUint64(b[posBaseTimestamp:], uint64(base))
-	binary.BigEndian.PutUint64(b[posMaxTimestamp:], uint64(maxTimestamp))
+	binary.BigEndian.PutUint64(b[posMaxTimestamp:], uint64(newest))
 	binary.BigEndian.PutUint64(b[posProducerID:], uint64(bd.ProducerID))
 	binary.BigEndian.PutUint16(b[posProducerEpoch:], uint16(bd.ProducerEpoch))
 	binary.BigEndian.PutUint32(b[posBaseSequence:], uint32(bd.BaseSequence))
-	binary.BigEndian.PutUint32(b[posCount:], uint32(len(rs)))
+	binary.BigEndian.PutUint32(b[posCount:], uint32(count))
 	b.rewriteCRC()
 	return b, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -62,15 +63,22 @@ var xerialHeader = []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 
 // xerialChunk is the size of the input of one snappy block.
 const xerialChunk = 32 << 10
 
+// zstdEncodersAtOnce bounds how many batches one level of zstd compresses at
+// the same time: an encoder of the highest takes 34 MB.
+const zstdEncodersAtOnce = 4
+
 var (
-	gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+	gzipWriters [gzip.BestCompression + 1]sync.Pool // by level; 0 is the default
 	gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
 	lz4Writers  = sync.Pool{New: func() any { return lz4.NewWriter(nil) }}
 	lz4Readers  = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
 
-	zstdEncoder = sync.OnceValues(func() (*zstd.Encoder, error) {
-		return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
-	})
+	// zstdEncoders holds one encoder for each speed that klauspost has.
+	zstdEncoders [zstd.SpeedBestCompression + 1]struct {
+		once sync.Once
+		e    *zstd.Encoder
+		err  error
+	}
 	// zstdDecoders holds one decoder for each power of two as output limit;
 	// klauspost fixes the limit when a decoder is made.
 	zstdDecoders [63]struct {
@@ -80,14 +88,33 @@ var (
 	}
 )
 
-// Compress appends src, compressed with c, to dst.
+// Compression is a codec and how hard it tries.
+type Compression struct {
+	Codec Codec
+	// Level is Kafka's: 1 to 9 of gzip, 1 to 17 of lz4, -131072 to 22 of zstd.
+	// 0 and what is out of range are the codec's default; the other codecs have none.
+	Level int
+}
+
+// Kafka's default levels, as numbers.
+const (
+	lz4DefaultLevel  = 9
+	zstdDefaultLevel = 3
+)
+
+// Compress appends src, compressed with c at its default level, to dst.
 func Compress(dst []byte, c Codec, src []byte) ([]byte, error) {
-	switch c {
+	return Compression{Codec: c}.Append(dst, src)
+}
+
+// Append appends src, compressed, to dst. It may be called concurrently.
+func (c Compression) Append(dst, src []byte) ([]byte, error) {
+	switch c.Codec {
 	case None:
 		return append(dst, src...), nil
 	case Gzip:
-		w := gzipWriters.Get().(*gzip.Writer)
-		defer gzipWriters.Put(w)
+		w, pool := gzipWriter(c.Level)
+		defer pool.Put(w)
 		out := bytes.NewBuffer(dst)
 		w.Reset(out)
 		return writeAll(w, out, src)
@@ -106,18 +133,65 @@ func Compress(dst []byte, c Codec, src []byte) ([]byte, error) {
 		defer lz4Writers.Put(w)
 		out := bytes.NewBuffer(dst)
 		w.Reset(out)
-		if err := w.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false)); err != nil {
+		if err := w.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false), lz4.CompressionLevelOption(lz4Level(c.Level))); err != nil {
 			return nil, err
 		}
 		return writeAll(w, out, src)
 	case Zstd:
-		e, err := zstdEncoder()
+		e, err := zstdEncoder(c.Level)
 		if err != nil {
 			return nil, err
 		}
 		return e.EncodeAll(src, dst), nil
 	}
-	return nil, fmt.Errorf("%w: codec %d", ErrUnsupportedCodec, c)
+	return nil, fmt.Errorf("%w: codec %d", ErrUnsupportedCodec, c.Codec)
+}
+
+// gzipWriter is a writer of that level and the pool that it goes back to.
+func gzipWriter(level int) (*gzip.Writer, *sync.Pool) {
+	if level < gzip.BestSpeed || level > gzip.BestCompression {
+		level = 0
+	}
+	pool := &gzipWriters[level]
+	if w, ok := pool.Get().(*gzip.Writer); ok {
+		return w, pool
+	}
+	if level == 0 {
+		return gzip.NewWriter(nil), pool
+	}
+	w, err := gzip.NewWriterLevel(nil, level)
+	if err != nil {
+		panic(fmt.Sprintf("record: gzip does not know level %d: %v", level, err))
+	}
+	return w, pool
+}
+
+// lz4Level is the library's name of Kafka's level. Kafka's default is the fast
+// compressor, any other the one that searches; the library's searches no
+// deeper than at 9.
+func lz4Level(level int) lz4.CompressionLevel {
+	switch {
+	case level < 1 || level == lz4DefaultLevel:
+		return lz4.Fast
+	case level > lz4DefaultLevel:
+		return lz4.Level9
+	}
+	return lz4.Level1 << (level - 1)
+}
+
+// zstdEncoder is the encoder for Kafka's level. The library has four speeds,
+// at about the levels 1, 3, 7 and 11 of the reference implementation.
+func zstdEncoder(level int) (*zstd.Encoder, error) {
+	if level == 0 {
+		level = zstdDefaultLevel
+	}
+	speed := zstd.EncoderLevelFromZstd(level)
+	slot := &zstdEncoders[speed]
+	slot.once.Do(func() {
+		slot.e, slot.err = zstd.NewWriter(nil, zstd.WithEncoderLevel(speed), zstd.WithWindowSize(1<<20),
+			zstd.WithEncoderConcurrency(min(runtime.GOMAXPROCS(0), zstdEncodersAtOnce)))
+	})
+	return slot.e, slot.err
 }
 
 func writeAll(w io.WriteCloser, out *bytes.Buffer, src []byte) ([]byte, error) {
@@ -162,7 +236,9 @@ func Decompress(c Codec, src []byte, maxBytes int) ([]byte, error) {
 	return nil, fmt.Errorf("%w: codec %d", ErrUnsupportedCodec, c)
 }
 
-func tooLarge(maxBytes int) error { return fmt.Errorf("%w of %d bytes", ErrTooLarge, maxBytes) }
+func tooLarge(maxBytes int) error {
+	return fmt.Errorf("%w: its records decompress to more than %d bytes", ErrTooLarge, maxBytes)
+}
 
 func corrupt(c Codec, err error) error { return fmt.Errorf("%w: %s: %w", ErrCorrupt, c, err) }
 
@@ -232,10 +308,10 @@ func decompressZstd(src []byte, maxBytes int) ([]byte, error) {
 	if maxBytes < 0 {
 		return nil, tooLarge(maxBytes)
 	}
-	slot := &zstdDecoders[min(max(bits.Len(uint(maxBytes)), 10), 62)]
+	power := min(max(bits.Len(uint(max(maxBytes, 1)-1)), 10), 62)
+	slot := &zstdDecoders[power]
 	slot.once.Do(func() {
-		limit := uint64(1) << min(max(bits.Len(uint(maxBytes)), 10), 62)
-		slot.d, slot.err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(limit), zstd.WithDecoderMaxWindow(128<<20))
+		slot.d, slot.err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<power), zstd.WithDecoderMaxWindow(128<<20))
 	})
 	if slot.err != nil {
 		return nil, slot.err

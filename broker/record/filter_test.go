@@ -152,22 +152,3 @@ func TestFilterRefuses(t *testing.T) {
 		t.Errorf("keeping nothing needs no decompression: %+v, %v", r, err)
 	}
 }
-
-func TestRequireKeysWantsOffsetsInOrder(t *testing.T) {
-	b, err := Builder{ProducerID: -1}.Build([]Record{{Key: []byte("a")}, {Key: []byte("b")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := RequireKeys(b, 1<<20); err != nil {
-		t.Fatal(err)
-	}
-	_, size := varint(b[HeaderSize:])
-	b[HeaderSize+size+2] = 2 // zigzag 1
-	if err := RequireKeys(b, 1<<20); !errors.Is(err, ErrInvalidRecord) {
-		t.Fatalf("offset deltas 1, 1: %v", err)
-	}
-	b[HeaderSize+size+2] = 0
-	if err := RequireKeys(append(b, 1, 2, 3), 1<<20); !errors.Is(err, ErrInvalidRecord) {
-		t.Fatalf("bytes behind the records: %v", err)
-	}
-}

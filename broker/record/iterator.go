@@ -233,26 +233,3 @@ func Records(b Batch, maxBytes int, visit func(Record) error) error {
 	}
 	return it.Err()
 }
-
-// RequireKeys refuses with ErrInvalidRecord a batch that a compacted topic
-// cannot keep: one with a record without a key, or with offsets that do not
-// run from 0 without a gap or bytes behind its records, which the cleaner
-// relies on (Kafka's LogValidator).
-func RequireKeys(b Batch, maxBytes int) error {
-	it, err := NewIterator(b, maxBytes)
-	if err != nil {
-		return err
-	}
-	for next := int32(0); it.Next(); next++ {
-		if it.Key() == nil {
-			return fmt.Errorf("%w: a compacted topic takes no record without a key", ErrInvalidRecord)
-		}
-		if it.raw.offsetDelta != next {
-			return fmt.Errorf("%w: record %d has offset delta %d", ErrInvalidRecord, next, it.raw.offsetDelta)
-		}
-	}
-	if it.err == nil && len(it.left) != 0 {
-		return fmt.Errorf("%w: %d bytes after the last record", ErrInvalidRecord, len(it.left))
-	}
-	return it.Err()
-}

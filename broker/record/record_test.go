@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
-	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -427,19 +426,6 @@ func TestCodecNames(t *testing.T) {
 	}
 	if _, err := Decompress(7, nil, 1); !errors.Is(err, ErrUnsupportedCodec) {
 		t.Error(err)
-	}
-}
-
-func TestRequireKeys(t *testing.T) {
-	if err := RequireKeys(plain(t, Gzip), 1<<20); !errors.Is(err, ErrInvalidRecord) || !strings.Contains(err.Error(), "key") {
-		t.Fatal(err)
-	}
-	b, err := Builder{ProducerID: -1}.Build([]Record{{Key: []byte{}}, {Key: []byte("a")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := RequireKeys(b, 1<<20); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -27,7 +27,8 @@ func (v Validation) String() string {
 	return fmt.Sprintf("Validation(%d)", uint8(v))
 }
 
-// MaxDecompressedBytes bounds what ValidateFull lets one batch decompress to.
+// MaxDecompressedBytes bounds what one batch may decompress to where it must:
+// with ValidateFull, and where an Admission looks into it.
 const MaxDecompressedBytes = 128 << 20
 
 // minRecordSize is the smallest record: length, attributes, timestamp delta,

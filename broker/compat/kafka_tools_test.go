@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 // kafkaTool runs one of Apache Kafka's own tools (a main class) and returns what it printed.
@@ -83,6 +84,70 @@ func TestDumpLogSegments(t *testing.T) {
 			t.Errorf("%s: no roll happened", name)
 		}
 		t.Logf("%s: %d segments, %d records", name, len(segments), records)
+	}
+}
+
+// TestDumpConvertedSegments lets Apache Kafka's DumpLogSegments, whose decoders
+// are not ours, walk what the broker compressed anew, at the ends of each
+// codec's levels, and what it made of messages of formats v0 and v1.
+func TestDumpConvertedSegments(t *testing.T) {
+	if os.Getenv("KAFKA_LIBS") == "" {
+		t.Skip("KAFKA_LIBS is not set: `make compat` sets it to the folder of Apache Kafka's jars")
+	}
+	b := newProcess(t)
+	b.start(t)
+	topics := map[string][]string{ // the codec, and the key and value of its level
+		"uncompressed": {"uncompressed"}, "snappy": {"snappy"},
+		"gzip-1": {"gzip", "compression.gzip.level", "1"}, "gzip-9": {"gzip", "compression.gzip.level", "9"},
+		"lz4-1": {"lz4", "compression.lz4.level", "1"}, "lz4-9": {"lz4", "compression.lz4.level", "9"}, "lz4-17": {"lz4", "compression.lz4.level", "17"},
+		"zstd-low": {"zstd", "compression.zstd.level", "-131072"}, "zstd-22": {"zstd", "compression.zstd.level", "22"},
+	}
+	const each = 2000
+	clients := map[string][]kgo.Opt{
+		"0.9":  {kgo.MaxVersions(kversion.V0_9_0()), kgo.DisableIdempotentWrite(), kgo.ProducerBatchCompression(kgo.SnappyCompression())},
+		"0.10": {kgo.MaxVersions(kversion.V0_10_0()), kgo.DisableIdempotentWrite(), kgo.ProducerBatchCompression(kgo.Lz4Compression())},
+		"now":  {kgo.ProducerBatchCompression(kgo.GzipCompression())},
+		"bare": {kgo.ProducerBatchCompression(kgo.NoCompression())},
+	}
+	for topic, setting := range topics {
+		configs := map[string]*string{"compression.type": &setting[0]}
+		if len(setting) > 1 {
+			configs[setting[1]] = &setting[2]
+		}
+		admin, err := kgo.NewClient(kgo.SeedBrokers(b.addr()))
+		must(t, topic, err)
+		created, err := kadm.NewClient(admin).CreateTopic(t.Context(), 1, 1, configs, topic)
+		must(t, topic, err)
+		must(t, topic, created.Err)
+		admin.Close()
+		for name, opts := range clients {
+			client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(b.addr()), kgo.DefaultProduceTopic(topic))...)
+			must(t, name, err)
+			var records []*kgo.Record
+			for i := range each {
+				records = append(records, &kgo.Record{Key: []byte(strconv.Itoa(i)), Value: []byte("value " + strings.Repeat(strconv.Itoa(i)+" ", 20))})
+			}
+			must(t, topic+" by "+name, client.ProduceSync(t.Context(), records...).FirstErr())
+			client.Close()
+		}
+	}
+	b.stop(t)
+	for topic, setting := range topics {
+		segments, err := filepath.Glob(filepath.Join(b.dataDir, topic+"-0", "*.log"))
+		if err != nil || len(segments) == 0 {
+			t.Fatalf("%s: no segment found (%v)", topic, err)
+		}
+		out := kafkaTool(t, "org.apache.kafka.tools.DumpLogSegments", "--deep-iteration", "--print-data-log", "--files", strings.Join(segments, ","))
+		if n, want := strings.Count(out, "payload: value "), each*len(clients); n != want {
+			t.Errorf("%s: %d records printed, want %d\n%.2000s", topic, n, want, out)
+		}
+		codec := strings.Replace(setting[0], "uncompressed", "none", 1)
+		if batches := strings.Count(out, "baseOffset: "); batches == 0 || strings.Count(strings.ToLower(out), "compresscodec: "+codec) != batches {
+			t.Errorf("%s: not all of %d batches are in %s\n%.2000s", topic, batches, codec, out)
+		}
+		if strings.Contains(out, "isvalid: false") || strings.Contains(out, "Exception") {
+			t.Errorf("%s: DumpLogSegments complains:\n%.4000s", topic, out)
+		}
 	}
 }
 

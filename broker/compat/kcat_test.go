@@ -75,3 +75,33 @@ func TestKcat(t *testing.T) {
 		t.Error("a client wrote to __consumer_offsets")
 	}
 }
+
+// TestOldKcat holds librdkafka to the brokers of old, to which it sends
+// messages of format v0 (with the LZ4 header checksum that only Kafka's first
+// clients wrote) and v1.
+func TestOldKcat(t *testing.T) {
+	if _, err := exec.LookPath("kcat"); err != nil {
+		t.Skip("kcat is not installed")
+	}
+	addr := embedded(t)
+	var lines []string
+	for i := range 2000 {
+		lines = append(lines, fmt.Sprintf("k%d:value %d", i, i))
+	}
+	input := strings.Join(lines, "\n") + "\n"
+	for _, version := range []string{"0.8.2.2", "0.9.0.1", "0.10.0.0", "0.10.2.0"} {
+		for _, codec := range []string{"none", "gzip", "snappy", "lz4"} {
+			if version == "0.8.2.2" && codec == "lz4" {
+				continue // librdkafka sends it to 0.9 and later
+			}
+			topic := version + "-" + codec
+			_, err := kcat(t, addr, input, "-P", "-t", topic, "-K:", "-X", "compression.codec="+codec, "-X", "api.version.request=false", "-X", "broker.version.fallback="+version)
+			must(t, topic, err)
+			out, err := kcat(t, addr, "", "-C", "-t", topic, "-K:", "-o", "beginning", "-e", "-q")
+			must(t, topic, err)
+			if out != input {
+				t.Errorf("%s: read back %d bytes that are not the %d produced", topic, len(out), len(input))
+			}
+		}
+	}
+}

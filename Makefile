@@ -18,7 +18,7 @@ BUDGET   ?= 30m
 TRIALFLAGS = $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(BLOCKS),--blocks $(BLOCKS)) $(if $(CLIENT),--client $(CLIENT)) $(if $(OUT),--out $(OUT)) $(if $(JUNIT),--junit $(JUNIT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-go build scenario compare gate prove-gate prove-interrupt prove-tune tune-race versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger check-formats compat compaction-scale targets docs clean
+.PHONY: help setup setup-go build scenario compare gate prove-gate prove-interrupt prove-tune tune-race versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger check-formats compat compaction-scale differential targets docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile
@@ -94,8 +94,11 @@ check-formats: build ## the real benchstat, Otava, JUnit and HdrHistogram reader
 compaction-scale: build ## compact GIB=10 with 1,000,000 keys beside a paced producer: what is left, memory, latency before and beside it
 	@COMPACTION_GIB=$${GIB:-10} $(GO) test ./broker/compat -run TestCompactionAtScale -count=1 -v -timeout 60m
 
-compat: setup build ## Apache Kafka's own tools on our files and on our broker
+compat: setup build ## real clients, Kafka's own tools and the differential test; writes COMPATIBILITY.md
 	@tools/checks/compat.sh
+
+differential: setup build ## the same requests to our broker and to Apache Kafka, replies compared [DIFFERENTIAL_VERSIONS=all]
+	@tools/checks/differential.sh
 
 targets: setup build ## first figures against Apache Kafka, side by side (about 40 minutes)
 	@bin/fluxbench targets

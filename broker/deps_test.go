@@ -39,6 +39,10 @@ var arrows = map[string][]string{
 	"logdump":         {"commitlog", "record"},
 	"cmd/fluxmq":      {"node", "config", "fault", "client", "logdump", "commitlog", "."},
 	"compat":          {".", "node"},
+
+	// Both read replies and results, never a broker's insides.
+	"compat/differential": {"protocol", "record"},
+	"compat/report":       {"compat/differential"},
 }
 
 // Tests may look further: they build what they test.

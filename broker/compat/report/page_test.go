@@ -1,0 +1,116 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"fluxmq/broker/compat/differential"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden page anew; read the diff")
+
+func sample() (differential.Result, suites) {
+	d := func(path, ours, kafka, reason string) differential.Difference {
+		return differential.Difference{Path: path, Ours: ours, Kafka: kafka, Reason: reason}
+	}
+	c := func(key int16, api string, version int16, name string, verdict differential.Verdict, ds ...differential.Difference) differential.Case {
+		return differential.Case{API: api, Key: key, Version: version, Name: name, Verdict: verdict, Differences: ds}
+	}
+	return differential.Result{Version: differential.ResultVersion, Kafka: "4.3.1",
+		APIs: []differential.Advertised{
+			{Key: 0, Name: "Produce", Ours: &differential.Range{Min: 0, Max: 13}, Kafka: &differential.Range{Min: 0, Max: 13}},
+			{Key: 3, Name: "Metadata", Ours: &differential.Range{Min: 0, Max: 13}, Kafka: &differential.Range{Min: 0, Max: 13}},
+			{Key: 47, Name: "OffsetDelete", Ours: &differential.Range{}, Kafka: &differential.Range{}},
+			{Key: 89, Name: "StreamsGroupDescribe", Kafka: &differential.Range{Min: 0, Max: 1}},
+		},
+		Cases: []differential.Case{
+			c(0, "Produce", 3, "one record", differential.Same),
+			c(3, "Metadata", 0, "created by asking", differential.Permitted, d("Topics[a].ErrorCode", "0 NONE", "3 UNKNOWN_TOPIC_OR_PARTITION", "It is there at once.")),
+			c(3, "Metadata", 13, "created by asking", differential.Permitted, d("Topics[b].ErrorCode", "0 NONE", "5 LEADER_NOT_AVAILABLE", "It is there at once.")),
+			c(3, "Metadata", 13, "an odd | name", differential.Different, d("Topics[x].Partitions[0].Leader", "1", strings.Repeat("ü|", 60), ""), d("Topics[y]#2.Partitions[3].Leader", "1", strings.Repeat("ü|", 60), "")),
+			c(3, "Metadata", 0, "no reply", differential.Different, d("", "no reply", "closed", "")),
+		}}, suites{{Package: "compat", Name: "TestSarama", Passed: 4, Failed: 1, Skipped: 2}}
+}
+
+func TestPage(t *testing.T) {
+	got := string(write(sample()))
+	golden := filepath.Join("testdata", "page.md")
+	if *rewrite {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// COMPATIBILITY.md is what the results in the repository say, to the byte.
+func TestPageIsOfTheResults(t *testing.T) {
+	want, err := pageOf("../results")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../../../COMPATIBILITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("it was written by hand, or not after the last run; `go run ./broker/compat/report` writes it\n-results +page:\n%s", diff)
+	}
+}
+
+func TestCountTests(t *testing.T) {
+	events := `{"Action":"start","Package":"fluxmq/broker/compat"}
+not an event
+{"Action":"output","Package":"fluxmq/broker/compat","Test":"TestA","Output":"=== RUN TestA\n"}
+{"Action":"pass","Package":"fluxmq/broker/compat","Test":"TestA/one"}
+{"Action":"fail","Package":"fluxmq/broker/compat","Test":"TestA/two/deep"}
+{"Action":"fail","Package":"fluxmq/broker/compat","Test":"TestA/two"}
+{"Action":"skip","Package":"fluxmq/broker/compat","Test":"TestA/three"}
+{"Action":"fail","Package":"fluxmq/broker/compat","Test":"TestA"}
+{"Action":"pass","Package":"fluxmq/broker/compat","Test":"TestAlone"}
+{"Action":"pass","Package":"fluxmq/broker/compat/differential","Test":"TestFailsItself/part"}
+{"Action":"fail","Package":"fluxmq/broker/compat/differential","Test":"TestFailsItself"}
+{"Action":"fail","Package":"fluxmq/broker/compat"}
+`
+	var words strings.Builder
+	got, err := countTests(strings.NewReader(events), &words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := suites{
+		{Package: "compat", Name: "TestA", Passed: 1, Failed: 1, Skipped: 1},
+		{Package: "compat", Name: "TestAlone", Passed: 1},
+		{Package: "compat/differential", Name: "TestFailsItself", Passed: 1, Failed: 1},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if words.String() != "not an event\n=== RUN TestA\n" {
+		t.Errorf("shown: %q", words.String())
+	}
+	path := filepath.Join(t.TempDir(), "deep", suitesFile)
+	if err := got.save(path); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := loadSuites(path)
+	if err != nil || cmp.Diff(want, loaded) != "" {
+		t.Errorf("saved and loaded: %v, %v", loaded, err)
+	}
+	if _, err := countTests(strings.NewReader("\n"), &words); err == nil {
+		t.Error("no events are no error")
+	}
+}

@@ -42,8 +42,8 @@ func CodeOf(err error) int16 {
 var ErrUnknownAPI = fmt.Errorf("%w: unknown API key", ErrUnsupportedVersion)
 
 // ErrMalformed says that bytes do not decode as the request they claim to be:
-// cut short, a null where none may be, a count that the bytes cannot hold, or,
-// on the data path, trailing bytes. Kafka closes the connection on it. Its code is INVALID_REQUEST.
+// cut short, a null where none may be, or a count that the bytes cannot hold.
+// Kafka closes the connection on it. Its code is INVALID_REQUEST.
 var ErrMalformed = fmt.Errorf("%w: malformed request", ErrInvalidRequest)
 
 // Kafka's error codes, in the order of their numbers. Where Kafka renamed one

@@ -59,8 +59,9 @@ type ForgottenTopic struct {
 }
 
 // Decode reads a Fetch request body into f, overwriting all of it and reusing
-// its slices. The error is ErrMalformed, unwrapped; f is then not to be used. More
-// than about a million topics and partitions are malformed too.
+// its slices. Bytes behind it are ignored, as in Kafka. The error is
+// ErrMalformed, unwrapped; f is then not to be used. More than about a million
+// topics and partitions are malformed too.
 //
 //	int32 replica id (≤v14) · int32 max wait · int32 min bytes · int32 max bytes · int8 isolation
 //	int32 session id, epoch (v7+)
@@ -102,7 +103,7 @@ func (f *FetchRequest) Decode(version int16, body []byte) error {
 	if flexible {
 		f.readTags(&r)
 	}
-	return r.end()
+	return r.whole()
 }
 
 func (f *FetchRequest) readTopics(r *reader, flexible bool) {

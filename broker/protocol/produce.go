@@ -17,7 +17,8 @@ type ProduceRequest struct {
 }
 
 // Decode reads a Produce request body into p, overwriting all of it. It
-// allocates nothing. The error is ErrMalformed, unwrapped.
+// allocates nothing. Bytes behind it are ignored, as in Kafka. The error is
+// ErrMalformed, unwrapped.
 //
 //	string? transactional id (v3+) · int16 acks · int32 timeout
 //	[topic: string name (≤v12) or uuid id (v13+)
@@ -70,7 +71,7 @@ func (p *ProduceRequest) Decode(version int16, body []byte) error {
 	if flexible {
 		r.skipTags()
 	}
-	return r.end()
+	return r.whole()
 }
 
 // Topics starts an iteration; several may run over one request.

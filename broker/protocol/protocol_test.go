@@ -167,6 +167,9 @@ func TestDecodeRequestRefuses(t *testing.T) {
 	if _, err := DecodeRequest(KeyDescribeGroups, 5, within); err != nil {
 		t.Errorf("as many elements as the budget: %v", err)
 	}
+	if all, err := DecodeRequest(KeyDescribeLogDirs, 1, []byte{0xff, 0xff, 0xff, 0xfe}); err != nil || all.(*kmsg.DescribeLogDirsRequest).Topics != nil {
+		t.Errorf("-2 topics, which is null: %+v, %v", all, err)
+	}
 }
 
 func TestAPIs(t *testing.T) {
@@ -307,7 +310,6 @@ func TestParseHeaderRefuses(t *testing.T) {
 		{"7 bytes", make([]byte, 7), ErrMalformed},
 		{"negative version", []byte{0, 3, 0xff, 0xff, 0, 0, 0, 1, 0xff, 0xff}, ErrMalformed},
 		{"client id too long", []byte{0, 3, 0, 0, 0, 0, 0, 1, 0x7f, 0xff, 'a'}, ErrMalformed},
-		{"client id length -2", []byte{0, 3, 0, 0, 0, 0, 0, 1, 0xff, 0xfe, 'a'}, ErrMalformed},
 		{"tags missing", []byte{0, 18, 0, 3, 0, 0, 0, 1, 0xff, 0xff}, ErrMalformed},
 		{"a tag that overruns", []byte{0, 18, 0, 3, 0, 0, 0, 1, 0xff, 0xff, 1, 0, 9}, ErrMalformed},
 		{"key 95", []byte{0, 95, 0, 0, 0, 0, 0, 5}, ErrUnknownAPI},
@@ -320,6 +322,9 @@ func TestParseHeaderRefuses(t *testing.T) {
 		if c.want == ErrUnknownAPI && h.CorrelationID != 5 {
 			t.Errorf("%s: correlation id %d, want 5", c.name, h.CorrelationID)
 		}
+	}
+	if h, body, err := ParseHeader([]byte{0, 3, 0, 0, 0, 0, 0, 1, 0xff, 0xfe, 'a'}); err != nil || h.ClientID != nil || string(body) != "a" {
+		t.Errorf("a client id of length -2, which is null: %+v, %q, %v", h, body, err)
 	}
 	h, body, err := ParseHeader([]byte{0, 7, 0, 0, 0, 0, 0, 9, 1, 2})
 	if err != nil || h.HeaderVersion != 0 || len(body) != 2 {

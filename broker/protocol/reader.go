@@ -78,8 +78,9 @@ func (r *reader) uvarint() uint32 {
 	return 0
 }
 
-// count reads an array length: -1 for a null array. A length that the bytes
-// left cannot hold (each element takes at least minSize) fails.
+// count reads an array length: -1 for a null array, which any negative length
+// is, as in Kafka. A length that the bytes left cannot hold (each element takes
+// at least minSize) fails.
 func (r *reader) count(flexible bool, minSize int) int {
 	var n int
 	if flexible {
@@ -90,14 +91,18 @@ func (r *reader) count(flexible bool, minSize int) int {
 	if r.failed {
 		return 0
 	}
-	if n < -1 || n*minSize > len(r.left) {
+	if n < 0 {
+		return -1
+	}
+	if n*minSize > len(r.left) {
 		r.fail()
 		return 0
 	}
 	return n
 }
 
-// text reads a string; nil is Kafka's null. An empty string is not nil.
+// text reads a string; nil is Kafka's null, which any negative length is. An
+// empty string is not nil.
 func (r *reader) text(flexible bool) []byte {
 	var n int
 	if flexible {
@@ -105,13 +110,14 @@ func (r *reader) text(flexible bool) []byte {
 	} else {
 		n = int(r.int16())
 	}
-	if n == -1 || r.failed {
+	if n < 0 || r.failed {
 		return nil
 	}
 	return r.span(n)
 }
 
-// blob reads bytes with a 4-byte (or compact) length; nil is Kafka's null.
+// blob reads bytes with a 4-byte (or compact) length; nil is Kafka's null,
+// which any negative length is.
 func (r *reader) blob(flexible bool) []byte {
 	var n int
 	if flexible {
@@ -119,7 +125,7 @@ func (r *reader) blob(flexible bool) []byte {
 	} else {
 		n = int(r.int32())
 	}
-	if n == -1 || r.failed {
+	if n < 0 || r.failed {
 		return nil
 	}
 	return r.span(n)
@@ -141,6 +147,15 @@ func (r *reader) skipTags() {
 	for n := r.uvarint(); n > 0 && !r.failed; n-- {
 		r.tag()
 	}
+}
+
+// whole returns ErrMalformed when a byte was missing. Bytes behind a request
+// are ignored, as in Kafka.
+func (r *reader) whole() error {
+	if r.failed {
+		return ErrMalformed
+	}
+	return nil
 }
 
 // end returns ErrMalformed unless every byte was used and none was missing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"fluxmq/broker/metrics"
@@ -19,6 +20,7 @@ type fetchCall struct {
 	// items are the partitions to read, in order; with a session those of the
 	// session, else those of the request.
 	items []fetchItem
+	seen  seen // of collect
 
 	session   *fetchSession // nil without one
 	full      bool          // every partition is in the response
@@ -75,12 +77,22 @@ func (h *Handler) fetch(r *Request, out *Response) {
 		out.Close = err
 		return
 	}
-	if err := c.openSession(); err != nil {
+	switch err := c.openSession(); err {
+	case nil:
+	case protocol.ErrUnknownServerError:
+		c.refuseAll(out, err)
+		c.free()
+		return
+	default:
 		c.refuse(out, err)
 		c.free()
 		return
 	}
-	c.collect()
+	if c.collect(); !isolationKnown(c.request.IsolationLevel) && c.foundAny() {
+		c.refuseAll(out, protocol.ErrUnknownServerError)
+		c.free()
+		return
+	}
 	c.maxBytes = min(int64(min(c.request.MaxBytes, h.Config.FetchMaxBytes)), h.Quotas.MostBytes(anonymous, c.clientID))
 	c.readAll()
 	if c.satisfied() {
@@ -102,6 +114,9 @@ func (c *fetchCall) openSession() error {
 			sessions.remove(f.SessionID)
 		}
 		if f.SessionEpoch == initialEpoch && f.Version >= 7 && len(f.Topics) > 0 {
+			if namesNothing(f) {
+				return protocol.ErrUnknownServerError
+			}
 			c.session = sessions.create(f)
 		}
 	default:
@@ -135,6 +150,44 @@ func (c *fetchCall) refuse(out *Response, err error) {
 	out.Bytes = bytes
 }
 
+// refuseAll answers that the request as a whole failed inside, where Kafka does:
+// before version 13 every partition says so too.
+func (c *fetchCall) refuseAll(out *Response, err error) {
+	topics := c.request.Topics
+	if c.request.Version >= 13 {
+		topics = nil
+	}
+	c.writer.Begin(out.Bytes, c.request.Version, c.correlationID, 0, protocol.CodeOf(err), c.request.SessionID, len(topics))
+	for i := range topics {
+		t := &topics[i]
+		c.writer.Topic(t.Name, t.ID, len(t.Partitions))
+		for _, request := range t.Partitions {
+			item := fetchItem{request: request}
+			item.fail(err)
+			item.response.Aborted = noneAborted
+			c.writer.Partition(&item.response)
+		}
+	}
+	bytes, _, err := c.writer.End()
+	if err != nil {
+		out.Close = err
+		return
+	}
+	out.Bytes = bytes
+}
+
+// noneAborted is told of partitions that were not even looked for, in which
+// Kafka's replies have an empty list; those of other errors have none.
+var noneAborted = []protocol.AbortedTransaction{}
+
+// isolationKnown: Kafka knows read_uncommitted and read_committed.
+func isolationKnown(level int8) bool { return level == 0 || level == readCommitted }
+
+// foundAny tells whether there is anything to read.
+func (c *fetchCall) foundAny() bool {
+	return slices.ContainsFunc(c.items, func(item fetchItem) bool { return item.found != nil })
+}
+
 // collect lists the partitions to read.
 func (c *fetchCall) collect() {
 	if s := c.session; s != nil {
@@ -150,9 +203,47 @@ func (c *fetchCall) collect() {
 		t := &c.request.Topics[i]
 		for _, request := range t.Partitions {
 			c.items = append(c.items, fetchItem{name: t.Name, id: t.ID, request: request})
-			c.find(&c.items[len(c.items)-1])
 		}
 	}
+	if len(c.items) > 1 {
+		c.mergeRepeated()
+	}
+	for i := range c.items {
+		c.find(&c.items[i])
+	}
+}
+
+// mergeRepeated leaves of a partition that is asked for several times the
+// first place and the last question, as Kafka's map does.
+func (c *fetchCall) mergeRepeated() {
+	c.seen.reset(len(c.items))
+	repeated := false
+	topic := uint64(0)
+	for i := range c.items {
+		item := &c.items[i]
+		if i == 0 || !c.sameTopic(&c.items[i-1], item) {
+			if topic = topicHash(item.name); c.request.Version >= 13 {
+				topic = topicHash(item.id[:])
+			}
+		}
+		repeated = c.seen.add(partitionHash(topic, item.request.Partition)) || repeated
+	}
+	if !repeated {
+		return
+	}
+	places := map[sessionKey]int{}
+	kept := c.items[:0]
+	for _, item := range c.items {
+		key := sessionKey{string(item.name), item.id, item.request.Partition}
+		if place, is := places[key]; is {
+			kept[place].request = item.request
+			continue
+		}
+		places[key] = len(kept)
+		kept = append(kept, item)
+	}
+	clear(c.items[len(kept):])
+	c.items = kept
 }
 
 // zstdFetch is the first Fetch version of clients that read zstd. Those before
@@ -164,11 +255,7 @@ const zstdFetch = 10
 // the error, found stays nil.
 func (c *fetchCall) find(item *fetchItem) {
 	err := error(nil)
-	switch {
-	case c.request.ReplicaID >= 0:
-		// Followers are brokers; a client that claims to be one is refused (CVE-2018-1288).
-		err = protocol.ErrTopicAuthorizationFailed
-	case c.request.Version >= 13:
+	if c.request.Version >= 13 {
 		name := ""
 		item.found, name = c.h.Partitions.FindByID(item.id, item.request.Partition)
 		if item.found == nil {
@@ -176,10 +263,8 @@ func (c *fetchCall) find(item *fetchItem) {
 				err = protocol.ErrUnknownTopicOrPartition
 			}
 		}
-	default:
-		if item.found = c.h.Partitions.Find(item.name, item.request.Partition); item.found == nil {
-			err = protocol.ErrUnknownTopicOrPartition
-		}
+	} else if item.found = c.h.Partitions.Find(item.name, item.request.Partition); item.found == nil {
+		err = protocol.ErrUnknownTopicOrPartition
 	}
 	if err == nil && c.request.Version < zstdFetch && item.found.StoresZstd() {
 		err = protocol.ErrUnsupportedCompressionType
@@ -189,6 +274,7 @@ func (c *fetchCall) find(item *fetchItem) {
 		item.traffic = &c.h.Metrics.Traffic // of a topic that is not there
 		item.traffic.FailedFetch.Add(1)
 		item.fail(err)
+		item.response.Aborted = noneAborted
 	} else {
 		item.traffic = &c.h.counters(item.found).Traffic
 	}
@@ -221,25 +307,65 @@ func (c *fetchCall) readAll() {
 			c.answerNow = true
 			continue
 		}
-		result, err := item.found.Read(partition.ReadOptions{
-			Offset:             item.request.FetchOffset,
-			MaxBytes:           int(max(0, min(int64(item.request.MaxBytes), left))),
-			MinOneBatch:        c.size == 0,
-			ReadCommitted:      c.request.IsolationLevel == readCommitted,
-			CurrentLeaderEpoch: item.request.CurrentLeaderEpoch,
-			LastFetchedEpoch:   item.request.LastFetchedEpoch,
-		})
+		result, err := c.read(item, left)
 		if err != nil {
-			item.fail(err)
-			item.traffic.FailedFetch.Add(1)
-			c.answerNow = true
+			c.failRead(item, err)
+			left = max(left, 0)
 			continue
 		}
 		item.take(result, c.request.IsolationLevel == readCommitted)
 		c.size += item.response.RecordsSize
-		left -= item.response.RecordsSize
+		left = max(left-item.response.RecordsSize, 0)
 		c.answerNow = c.answerNow || item.response.HasDivergingEpoch
 	}
+}
+
+// read reads one partition. left is what the response may still take, in bytes.
+func (c *fetchCall) read(item *fetchItem, left int64) (partition.ReadResult, error) {
+	epoch := max(item.request.CurrentLeaderEpoch, -1) // of a Fetch any negative one is none
+	if c.request.ReplicaID >= 0 {
+		return partition.ReadResult{}, notAReplica(item.found, epoch)
+	}
+	return item.found.Read(partition.ReadOptions{
+		Offset:             item.request.FetchOffset,
+		MaxBytes:           int(min(int64(item.request.MaxBytes), left)),
+		MinOneBatch:        c.size == 0,
+		ReadCommitted:      c.request.IsolationLevel == readCommitted,
+		CurrentLeaderEpoch: epoch,
+		LastFetchedEpoch:   item.request.LastFetchedEpoch,
+	})
+}
+
+// notAReplica is what a client is told that fetches as a follower: there is no
+// replica but this broker's own (Kafka's Partition.followerReplicaOrThrow).
+func notAReplica(p *partition.Partition, epoch int32) error {
+	if err := p.Offline(); err != nil {
+		return err
+	}
+	if err := checkLeaderEpoch(p, epoch); err != nil {
+		return err
+	}
+	if epoch >= 0 {
+		return protocol.ErrUnknownLeaderEpoch
+	}
+	return protocol.ErrNotLeaderOrFollower
+}
+
+// failRead makes an error of the response of a partition that is there. From
+// version 16 on it names the leader where the client may have another in mind
+// (KIP-951). To version 5 clients do not know KAFKA_STORAGE_ERROR.
+func (c *fetchCall) failRead(item *fetchItem, err error) {
+	item.fail(err)
+	r := &item.response
+	if r.ErrorCode == protocol.ErrKafkaStorageError.Code && c.request.Version <= 5 {
+		r.ErrorCode = protocol.ErrNotLeaderOrFollower.Code
+	}
+	if r.ErrorCode == protocol.ErrNotLeaderOrFollower.Code || r.ErrorCode == protocol.ErrFencedLeaderEpoch.Code {
+		r.HasLeader = c.request.Version >= 16
+		r.Leader = protocol.LeaderIDAndEpoch{LeaderID: c.h.Config.NodeID, LeaderEpoch: item.found.LeaderEpoch()}
+	}
+	item.traffic.FailedFetch.Add(1)
+	c.answerNow = true
 }
 
 // take makes the item's response from a read.

@@ -296,7 +296,7 @@ func TestFetchRefusals(t *testing.T) {
 		{"negative offset", func(in *kmsg.FetchRequest) { in.Topics[0].Partitions[0].FetchOffset = -1 }, protocol.ErrOffsetOutOfRange},
 		{"unknown partition", func(in *kmsg.FetchRequest) { in.Topics[0].Partitions[0].Partition = 5 }, protocol.ErrUnknownTopicOrPartition},
 		{"unknown topic", func(in *kmsg.FetchRequest) { in.Topics[0].Topic = "x" }, protocol.ErrUnknownTopicOrPartition},
-		{"a follower", func(in *kmsg.FetchRequest) { in.ReplicaID = 2 }, protocol.ErrTopicAuthorizationFailed},
+		{"a follower", func(in *kmsg.FetchRequest) { in.ReplicaID = 2 }, protocol.ErrNotLeaderOrFollower},
 		{"a future epoch", func(in *kmsg.FetchRequest) { in.Topics[0].Partitions[0].CurrentLeaderEpoch = 99 }, protocol.ErrUnknownLeaderEpoch},
 	} {
 		in := fetchRequest(b.id, 0)

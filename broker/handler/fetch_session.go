@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -142,6 +143,10 @@ func (c *sessionCache) advance(s *fetchSession, f *protocol.FetchRequest) (bool,
 		s.mu.Unlock()
 		return true, protocol.ErrFetchSessionTopicIDError
 	}
+	if namesNothing(f) {
+		s.mu.Unlock()
+		return true, protocol.ErrUnknownServerError
+	}
 	if s.epoch++; s.epoch < 0 { // wraps to 1: 0 asks for a new session
 		s.epoch = 1
 	}
@@ -159,6 +164,14 @@ func (c *sessionCache) advance(s *fetchSession, f *protocol.FetchRequest) (bool,
 		}
 	}
 	return after > 0, nil
+}
+
+// namesNothing tells whether a request whose topics have ids names one by the id
+// that is none: a session cannot remember that, and Kafka fails inside.
+func namesNothing(f *protocol.FetchRequest) bool {
+	none := partition.TopicID{}
+	return f.Version >= 13 && (slices.ContainsFunc(f.Topics, func(t protocol.FetchTopic) bool { return t.ID == none }) ||
+		slices.ContainsFunc(f.Forgotten, func(t protocol.ForgottenTopic) bool { return t.ID == none }))
 }
 
 // update adds, changes and forgets partitions as a request says. The

@@ -11,7 +11,7 @@ import (
 // ReadOptions of one partition of a Fetch.
 type ReadOptions struct {
 	Offset             int64
-	MaxBytes           int
+	MaxBytes           int  // below 0 fails when there is something to read
 	MinOneBatch        bool // return the first batch even if larger than MaxBytes
 	ReadCommitted      bool
 	CurrentLeaderEpoch int32 // -1: not given
@@ -37,7 +37,8 @@ type ReadResult struct {
 type AbortedTransaction = commitlog.AbortedTransaction
 
 // Read finds what to send from Offset up to HW (or LSO). Errors are *protocol.Error
-// (OFFSET_OUT_OF_RANGE, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, KAFKA_STORAGE_ERROR).
+// (OFFSET_OUT_OF_RANGE, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, KAFKA_STORAGE_ERROR;
+// UNKNOWN_SERVER_ERROR, as in Kafka, of a negative MaxBytes).
 func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
 	if err := p.Offline(); err != nil {
 		return ReadResult{}, err
@@ -56,10 +57,17 @@ func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
 	if o.Offset < result.Offsets.LogStart || o.Offset > limit {
 		return ReadResult{}, fmt.Errorf("%w: %s: %d is not within [%d, %d]", protocol.ErrOffsetOutOfRange, p, o.Offset, result.Offsets.LogStart, limit)
 	}
+	if o.ReadCommitted {
+		limit = result.Offsets.LastStable
+	}
+	if o.MaxBytes < 0 && o.Offset < limit {
+		return ReadResult{}, fmt.Errorf("%w: %s: at most %d bytes", protocol.ErrUnknownServerError, p, o.MaxBytes)
+	}
+	o.MaxBytes = max(o.MaxBytes, 0)
 	var r commitlog.Range
 	var err error
 	if o.ReadCommitted {
-		r, result.Aborted, err = p.log.ReadCommitted(o.Offset, result.Offsets.LastStable, o.MaxBytes, o.MinOneBatch)
+		r, result.Aborted, err = p.log.ReadCommitted(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
 	} else {
 		r, err = p.log.Read(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
 	}

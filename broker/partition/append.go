@@ -28,7 +28,7 @@ type AppendOptions struct {
 // AppendResult is Kafka's LogAppendInfo as far as a Produce reply needs it.
 type AppendResult struct {
 	BaseOffset, LastOffset, LogStartOffset int64
-	LogAppendTime                          int64 // unix ms, -1 with CreateTime
+	LogAppendTime                          int64 // unix ms, -1 with CreateTime but of a duplicate
 	Records                                int32
 	Duplicate                              bool // an idempotent retry; BaseOffset is the first write's
 	Converted                              bool // stored in another format or compression than sent
@@ -80,9 +80,7 @@ func (p *Partition) Append(batches []byte, o AppendOptions) (AppendResult, error
 		LogStartOffset: p.log.Offsets().LogStart, Records: info.Records, Duplicate: info.Duplicate, Converted: &stored[0] != &batches[0],
 	}
 	if info.Duplicate {
-		if appendTime >= 0 {
-			result.LogAppendTime = info.MaxTimestamp
-		}
+		result.LogAppendTime = info.MaxTimestamp // of the first write; Kafka tells it with CreateTime, too
 		return result, nil
 	}
 	if flush || p.set.durability == FlushAlways {
@@ -168,10 +166,10 @@ func admitEach(sent []byte, a *record.Admission, internal bool) ([]byte, error) 
 // LogAppendTime the producer's timestamps are not kept, and may be any.
 func (c *Config) admission(nowMs int64) record.Admission {
 	a := record.Admission{
-		Validation: c.Validation, Recompress: c.Recompress, NeedKeys: c.Compact, MaxBatchBytes: c.MaxMessageBytes,
+		Validation: c.Validation, Recompress: c.Recompress, NeedKeys: c.Compact, MaxBatchBytes: c.MaxMessageBytes, AppendTime: c.LogAppendTime,
 		Oldest: math.MinInt64, Newest: math.MaxInt64,
 	}
-	if c.LogAppendTime {
+	if a.AppendTime {
 		return a
 	}
 	if before := c.TimestampBeforeMax; before > 0 && before < math.MaxInt64 {
@@ -198,8 +196,10 @@ func stamp(batches []byte, unixMs int64) {
 // invalid gives an error of the record room its Kafka code.
 func invalid(err error) error {
 	switch {
-	case errors.Is(err, record.ErrUnsupportedCodec):
+	case errors.Is(err, record.ErrOldZstd):
 		return fmt.Errorf("%w: %w", protocol.ErrUnsupportedCompressionType, err)
+	case errors.Is(err, record.ErrUnsupportedCodec):
+		return fmt.Errorf("%w: %w", protocol.ErrUnknownServerError, err) // Kafka fails inside
 	case errors.Is(err, record.ErrUnsupportedMagic):
 		return fmt.Errorf("%w: %w", protocol.ErrUnsupportedForMessageFormat, err)
 	case errors.Is(err, record.ErrInvalidTimestamp):

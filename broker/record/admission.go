@@ -23,6 +23,10 @@ type Admission struct {
 	// not tell its oldest record. The newest is taken from the header where
 	// nothing else makes us look, and checked where it seems too new.
 	Oldest, Newest int64
+	// AppendTime: the topic has LogAppendTime. Whoever appends sets the time, with
+	// SetLogAppendTime; a client that claims to have set it is refused. In a topic
+	// with CreateTime the claim means nothing, and is taken off.
+	AppendTime bool
 	// MaxBatchBytes is max.message.bytes: the largest batch, or message of
 	// format v0 or v1, as it is sent, and the largest batch as it is stored; 0 is no limit.
 	MaxBatchBytes int64
@@ -32,7 +36,7 @@ type Admission struct {
 const noTimestamp = -1
 
 // Admit checks one batch and returns what is to be stored: b itself, with its
-// max timestamp put right in place where the records were looked at, or a new
+// max timestamp and timestamp type put right in place where the records were looked at, or a new
 // batch in the topic's compression, everything else in its header unchanged. Errors
 // wrap those of Validate, or are a *RefusedError; nothing may be stored then.
 //
@@ -48,7 +52,7 @@ func (a *Admission) Admit(b Batch) (Batch, error) {
 	if err := validateClient(b); err != nil {
 		return nil, err
 	}
-	if !a.recompresses(b.Codec()) && !a.NeedKeys && a.Oldest == math.MinInt64 {
+	if !a.recompresses(b.Codec()) && !a.NeedKeys && a.Oldest == math.MinInt64 && !b.IsLogAppendTime() {
 		if err := validatePayload(b, a.Validation); err != nil {
 			return nil, err
 		}
@@ -84,35 +88,39 @@ func (a *Admission) examine(b Batch) (Batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.IsLogAppendTime() {
+		newest = b.MaxTimestamp() // and every record's, says the type
+	}
 	if err := a.checkRecords(b, payload, newest); err != nil {
 		return nil, err
 	}
+	kept := b
 	if recompress {
-		stored, err := b.recompressed(*a.Recompress, payload, newest)
-		if err == nil {
-			err = a.checkSize(len(stored))
-		}
-		if err != nil {
+		if kept, err = b.recompressed(*a.Recompress, payload, newest); err != nil {
 			return nil, err
 		}
-		return stored, nil
-	}
-	if newest != b.MaxTimestamp() {
+		if err := a.checkSize(len(kept)); err != nil {
+			return nil, err
+		}
+	} else if newest != b.MaxTimestamp() {
 		b.setMaxTimestamp(newest)
 	}
-	return b, nil
+	if kept.IsLogAppendTime() { // the topic says which it is, not the producer
+		kept.SetCreateTime()
+	}
+	return kept, nil
 }
 
 // checkRecords holds every record of payload, which walk has read, to the
 // topic's rules.
 func (a *Admission) checkRecords(b Batch, payload []byte, newest int64) error {
-	if !a.NeedKeys && a.Oldest == math.MinInt64 && newest <= a.Newest {
+	if !a.NeedKeys && a.Oldest == math.MinInt64 && newest <= a.Newest && !b.IsLogAppendTime() {
 		return nil
 	}
 	var refused *RefusedError
-	it := Iterator{left: payload, todo: b.Count(), baseTimestamp: b.BaseTimestamp()}
+	it := Iterator{left: payload, todo: b.Count(), baseTimestamp: b.BaseTimestamp(), appendTimestamp: b.MaxTimestamp(), logAppendTime: b.IsLogAppendTime()}
 	for i := int32(0); it.Next(); i++ {
-		refused = a.check(refused, i, it.Key() != nil, it.Timestamp())
+		refused = a.check(refused, i, it.Key() != nil, it.Timestamp(), b.IsLogAppendTime())
 	}
 	if refused != nil {
 		return refused
@@ -121,11 +129,14 @@ func (a *Admission) checkRecords(b Batch, payload []byte, newest int64) error {
 }
 
 // check holds one record to the topic's rules and adds it to the refused where
-// it breaks one. Like Kafka it names one reason a record, the key first.
-func (a *Admission) check(refused *RefusedError, index int32, hasKey bool, timestamp int64) *RefusedError {
+// it breaks one. claimed says that its sender set the type LogAppendTime. Like Kafka
+// it names one reason a record, the key first.
+func (a *Admission) check(refused *RefusedError, index int32, hasKey bool, timestamp int64, claimed bool) *RefusedError {
 	switch {
 	case a.NeedKeys && !hasKey:
 		return refused.add(index, ErrInvalidRecord, func() string { return "a compacted topic takes no record without a key" })
+	case claimed && (a.AppendTime || timestamp == noTimestamp):
+		return refused.add(index, ErrInvalidTimestamp, func() string { return "a producer may not set the timestamp type to LogAppendTime" })
 	case timestamp == noTimestamp:
 	case timestamp < a.Oldest:
 		return refused.add(index, ErrInvalidTimestamp, func() string {

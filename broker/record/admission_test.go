@@ -279,6 +279,43 @@ func TestAdmitPutsMaxTimestampRight(t *testing.T) {
 	}
 }
 
+// The timestamp type is the topic's: a producer's LogAppendTime is taken off
+// where the topic has CreateTime, and refused where the broker's time would be hidden by it.
+func TestAdmitLogAppendTimeOfProducers(t *testing.T) {
+	for _, codec := range codecs {
+		for _, to := range []*Compression{nil, {Codec: Zstd}, {Codec: None}} {
+			for _, test := range []struct {
+				why     string
+				change  func(*Admission)
+				newest  int64 // what the producer says
+				refused int
+			}{
+				{"CreateTime", func(*Admission) {}, 9000, 0},
+				{"its time is every record's", func(a *Admission) { a.Newest = 9000 }, 9000, 0},
+				{"its time is too new", func(a *Admission) { a.Newest = 8999 }, 9000, 3},
+				{"no time", func(*Admission) {}, -1, 3},
+				{"LogAppendTime", func(a *Admission) { a.AppendTime = true }, 9000, 3},
+			} {
+				b := plain(t, codec)
+				b.SetLogAppendTime(test.newest)
+				a := anything()
+				a.Recompress, a.Validation = to, ValidateHeader
+				test.change(&a)
+				kept, err := a.Admit(b)
+				var refused *RefusedError
+				switch {
+				case test.refused == 0:
+					if err != nil || kept.IsLogAppendTime() || kept.MaxTimestamp() != test.newest || Verify(kept) != nil {
+						t.Errorf("%s, %s to %v: %v", test.why, codec, to, err)
+					}
+				case kept != nil || !errors.As(err, &refused) || !errors.Is(err, ErrInvalidTimestamp) || refused.Count != test.refused:
+					t.Errorf("%s, %s to %v: %v, want %d records refused", test.why, codec, to, err, test.refused)
+				}
+			}
+		}
+	}
+}
+
 func TestManyRefusedRecordsAreBounded(t *testing.T) {
 	rs := make([]Record, MaxRefused+500)
 	rs[len(rs)-1] = Record{Key: []byte("k"), Timestamp: 100}

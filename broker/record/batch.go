@@ -43,7 +43,8 @@ const Magic = 2
 // without touching it.
 //
 // Attributes: bits 0-2 codec · 3 timestamp type (1 LogAppendTime) ·
-// 4 transactional · 5 control · 6 delete horizon (compaction only) · 7-15 reserved.
+// 4 transactional · 5 control · 6 delete horizon (compaction only) · 7-15 reserved:
+// kept as they came, as in Kafka.
 type Batch []byte
 
 // Positions of the header's fields.
@@ -73,7 +74,6 @@ const (
 	attrTransactional = 0x10
 	attrControl       = 0x20
 	attrDeleteHorizon = 0x40
-	attrReserved      = ^int16(0x7f)
 )
 
 // The errors of this package; every error it returns wraps one of them.
@@ -86,14 +86,17 @@ var (
 	ErrChecksum = fmt.Errorf("%w: wrong CRC-32C", ErrCorrupt)
 	// ErrInvalidRecord: whole bytes that break a rule. Kafka's INVALID_RECORD.
 	ErrInvalidRecord = errors.New("invalid record batch")
-	// ErrInvalidTimestamp wraps ErrInvalidRecord: a client set the timestamp
-	// type to LogAppendTime. Kafka's INVALID_TIMESTAMP.
+	// ErrInvalidTimestamp wraps ErrInvalidRecord: a timestamp, or a type of it,
+	// that the topic does not take. Kafka's INVALID_TIMESTAMP.
 	ErrInvalidTimestamp = fmt.Errorf("%w: invalid timestamp", ErrInvalidRecord)
 	// ErrUnsupportedMagic: a message format other than v2.
 	ErrUnsupportedMagic = errors.New("unsupported record format")
-	// ErrUnsupportedCodec: a compression codec that Kafka does not have.
-	// Kafka's UNSUPPORTED_COMPRESSION_TYPE.
+	// ErrUnsupportedCodec: a compression codec that Kafka does not have. There
+	// it is UNKNOWN_SERVER_ERROR.
 	ErrUnsupportedCodec = errors.New("unsupported compression codec")
+	// ErrOldZstd wraps ErrUnsupportedCodec: zstd in a message of format v0 or v1.
+	// Kafka's UNSUPPORTED_COMPRESSION_TYPE.
+	ErrOldZstd = fmt.Errorf("%w: zstd came with format v2", ErrUnsupportedCodec)
 	// ErrTooLarge: a batch is larger, or its records decompress to more, than
 	// the caller allows. Kafka's MESSAGE_TOO_LARGE.
 	ErrTooLarge = errors.New("record batch is too large")
@@ -199,6 +202,13 @@ func (b Batch) Payload() []byte { return b[HeaderSize:] }
 func (b Batch) SetLogAppendTime(unixMs int64) {
 	binary.BigEndian.PutUint16(b[posAttributes:], uint16(b.Attributes()|attrLogAppendTime))
 	b.setMaxTimestamp(unixMs)
+}
+
+// SetCreateTime clears the timestamp type bit, so that timestamps are the
+// records' own, and rewrites the CRC.
+func (b Batch) SetCreateTime() {
+	binary.BigEndian.PutUint16(b[posAttributes:], uint16(b.Attributes()&^attrLogAppendTime))
+	b.rewriteCRC()
 }
 
 func (b Batch) setMaxTimestamp(unixMs int64) {

@@ -180,7 +180,7 @@ func (c *conversion) addPlain(set []byte) error {
 		if m.codec() != None {
 			return fmt.Errorf("%w: a compressed message is not the only one of its set", ErrInvalidRecord)
 		}
-		if err := c.add(&m); err != nil {
+		if err := c.add(&m, m.isLogAppendTime()); err != nil {
 			return err
 		}
 		set = set[size:]
@@ -196,14 +196,14 @@ func (c *conversion) addCompressed(wrapper *message, size, setSize int) error {
 	}
 	codec, value := wrapper.codec(), wrapper.value
 	switch {
-	case codec > LZ4: // zstd came with format v2
+	case codec == Zstd:
+		return fmt.Errorf("%w: in a message of format v%d", ErrOldZstd, wrapper.magic)
+	case codec > Zstd:
 		return fmt.Errorf("%w: codec %d in a message of format v%d", ErrUnsupportedCodec, codec, wrapper.magic)
 	case size != setSize:
 		return fmt.Errorf("%w: a compressed message is not the only one of its set", ErrInvalidRecord)
 	case value == nil:
 		return fmt.Errorf("%w: a compressed message without a value", ErrInvalidRecord)
-	case wrapper.isLogAppendTime():
-		return fmt.Errorf("%w: clients may not set LogAppendTime", ErrInvalidTimestamp)
 	case codec == LZ4 && wrapper.magic == 0:
 		value = withLZ4Checksum(value)
 	}
@@ -220,8 +220,11 @@ func (c *conversion) addCompressed(wrapper *message, size, setSize int) error {
 		if m.codec() != None {
 			return fmt.Errorf("%w: a compressed message within another", ErrInvalidRecord)
 		}
-		m.attributes &^= messageLogAppendTime // the wrapper's counts
-		if err := c.add(&m); err != nil {
+		claimed := wrapper.isLogAppendTime() // the wrapper's type counts, and its time then
+		if claimed {
+			m.timestamp = wrapper.timestamp
+		}
+		if err := c.add(&m, claimed); err != nil {
 			return err
 		}
 		inner = inner[size:]
@@ -236,17 +239,16 @@ func (c *conversion) addCompressed(wrapper *message, size, setSize int) error {
 	return nil
 }
 
-// add makes a record of a message. Once one is refused the rest are only looked at.
-func (c *conversion) add(m *message) error {
+// add makes a record of a message. claimed says that the client set LogAppendTime
+// as its timestamp's type. Once one is refused the rest are only looked at.
+func (c *conversion) add(m *message, claimed bool) error {
 	switch {
 	case m.magic != c.magic:
 		return fmt.Errorf("%w: messages of formats v%d and v%d in one set", ErrInvalidRecord, c.magic, m.magic)
-	case m.isLogAppendTime():
-		return fmt.Errorf("%w: clients may not set LogAppendTime", ErrInvalidTimestamp)
 	case m.timestamp < noTimestamp:
 		return fmt.Errorf("%w: timestamp %d", ErrInvalidTimestamp, m.timestamp)
 	}
-	c.refused = c.admission.check(c.refused, c.count, m.key != nil, m.timestamp)
+	c.refused = c.admission.check(c.refused, c.count, m.key != nil, m.timestamp, claimed)
 	if c.count == 0 {
 		c.base = m.timestamp
 	}

@@ -139,10 +139,9 @@ func TestMessageSetRefusals(t *testing.T) {
 		{"a key beyond the message", sealed(message(0), func(b []byte) { b[posMessageTimestamp+3] = 200 }), ErrInvalidRecord},
 		{"a key of length -2", sealed(message(0), func(b []byte) { copy(b[posMessageTimestamp:], []byte{0xff, 0xff, 0xff, 0xfe}) }), ErrInvalidRecord},
 		{"a value that leaves bytes", sealed(message(0), func(b []byte) { b[posMessageTimestamp+8] = 0 }), ErrInvalidRecord},
-		{"LogAppendTime", oldMessage(1, messageLogAppendTime, 0, 1000, nil, nil), ErrInvalidTimestamp},
 		{"a timestamp below -1", oldMessage(1, 0, 0, -2, nil, nil), ErrInvalidTimestamp},
-		{"zstd in v1", oldMessage(1, int8(Zstd), 0, 1000, nil, []byte("v")), ErrUnsupportedCodec},
-		{"zstd in v0", oldMessage(0, int8(Zstd), 0, 0, nil, []byte("v")), ErrUnsupportedCodec},
+		{"zstd in v1", oldMessage(1, int8(Zstd), 0, 1000, nil, []byte("v")), ErrOldZstd},
+		{"zstd in v0", oldMessage(0, int8(Zstd), 0, 0, nil, []byte("v")), ErrOldZstd},
 		{"codec 7", oldMessage(0, 7, 0, 0, nil, []byte("v")), ErrUnsupportedCodec},
 		{"compressed without a value", oldMessage(1, int8(Gzip), 0, 1000, nil, nil), ErrInvalidRecord},
 		{"compressed of nothing", wrap(t, 1, Gzip, 0, nil), ErrInvalidRecord},
@@ -156,7 +155,6 @@ func TestMessageSetRefusals(t *testing.T) {
 		{"a wrong CRC within", wrap(t, 1, Gzip, 5, changed(two(1), func(b []byte) { b[len(b)-1] ^= 1 })), ErrCorrupt},
 		{"cut within", wrap(t, 1, Gzip, 5, two(1)[:50]), ErrTruncated},
 		{"a wrapper before what it wraps", wrap(t, 1, Gzip, 4, two(1)), ErrInvalidRecord},
-		{"a wrapper with LogAppendTime", sealed(wrap(t, 1, Gzip, 5, two(1)), func(b []byte) { b[posMessageAttributes] |= messageLogAppendTime }), ErrInvalidTimestamp},
 		{"the wrong LZ4 checksum of v0 in v1", sealed(wrap(t, 1, LZ4, 5, two(1)), func(b []byte) {
 			frame := b[posMessageTimestamp+8+4+4:]
 			frame[lz4FixedHeader] = byte(xxh32(frame[:lz4FixedHeader]) >> 8)
@@ -187,6 +185,47 @@ func TestMessageSetOffsets(t *testing.T) {
 		a := anything()
 		b, err := a.AdmitMessageSet(test.set)
 		if err != nil || b.Count() != test.n || b.BaseOffset() != 0 || b.LastOffset() != int64(test.n-1) {
+			t.Errorf("%s: %v", test.why, err)
+		}
+	}
+}
+
+// A client that says it stamped its messages as a broker does is refused where
+// the broker does so, and elsewhere not held to it.
+func TestMessageSetLogAppendTime(t *testing.T) {
+	claimed := func(b []byte, timestamp uint64) []byte {
+		b[posMessageAttributes] |= messageLogAppendTime
+		binary.BigEndian.PutUint64(b[posMessageTimestamp:], timestamp)
+		return sealMessage(b)
+	}
+	message := func() []byte { return oldMessage(1, 0, 0, 1000, nil, nil) }
+	for _, test := range []struct {
+		why        string
+		set        []byte
+		appendTime bool
+		want       string // timestamps
+		refused    int    // records
+	}{
+		{"plain", append(claimed(message(), 7), message()...), false, "[7 1000]", 0},
+		{"plain, the topic has LogAppendTime", append(claimed(message(), 7), message()...), true, "[]", 1},
+		{"plain, without a timestamp", claimed(message(), math.MaxUint64), false, "[]", 1},
+		{"a wrapper, whose time counts", claimed(wrap(t, 1, Gzip, 0, append(message(), message()...)), 7), false, "[7 7]", 0},
+		{"a wrapper, the topic has LogAppendTime", claimed(wrap(t, 1, Gzip, 0, append(message(), message()...)), 7), true, "[]", 2},
+		{"within a wrapper it means nothing", wrap(t, 1, Gzip, 0, claimed(message(), 7)), true, "[7]", 0},
+	} {
+		a := anything()
+		a.AppendTime = test.appendTime
+		b, err := a.AdmitMessageSet(test.set)
+		timestamps, refused := []int64{}, (*RefusedError)(nil)
+		if err == nil {
+			for _, r := range decoded(t, b) {
+				timestamps = append(timestamps, r.Timestamp)
+			}
+		}
+		if fmt.Sprint(timestamps) != test.want || (err == nil) != (test.refused == 0) || err == nil && b.IsLogAppendTime() {
+			t.Errorf("%s: timestamps %v, %v", test.why, timestamps, err)
+		}
+		if err != nil && (!errors.As(err, &refused) || !errors.Is(err, ErrInvalidTimestamp) || refused.Count != test.refused) {
 			t.Errorf("%s: %v", test.why, err)
 		}
 	}

@@ -153,10 +153,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"last offset delta one more", ValidateHeader, put32(posLastOffsetDelta, 3), ErrInvalidRecord},
 		{"count beyond the bytes", ValidateHeader, func(b Batch) Batch { return put32(posCount, 1<<30)(put32(posLastOffsetDelta, 1<<30-1)(b)) }, ErrInvalidRecord},
 		{"control", ValidateHeader, put16(posAttributes, attrControl), ErrInvalidRecord},
-		{"LogAppendTime", ValidateHeader, put16(posAttributes, attrLogAppendTime), ErrInvalidTimestamp},
 		{"delete horizon", ValidateHeader, put16(posAttributes, attrDeleteHorizon), ErrInvalidRecord},
-		{"reserved bit 7", ValidateHeader, put16(posAttributes, 0x80), ErrInvalidRecord},
-		{"reserved bit 15", ValidateHeader, put16(posAttributes, 0x8000), ErrInvalidRecord},
 		{"base offset 1", ValidateHeader, put64(posBaseOffset, 1), ErrInvalidRecord},
 		{"transactional without producer id", ValidateHeader, put16(posAttributes, attrTransactional), ErrInvalidRecord},
 		{"producer id without sequence", ValidateHeader, put64(posProducerID, 7), ErrInvalidRecord},
@@ -179,6 +176,32 @@ func TestValidateRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What Kafka takes of a client, though it means nothing.
+func TestValidateTakes(t *testing.T) {
+	for name, attributes := range map[string]uint16{"LogAppendTime": attrLogAppendTime, "reserved bit 7": 0x80, "reserved bit 15": 0x8000} {
+		b := plain(t, None)
+		binary.BigEndian.PutUint16(b[posAttributes:], attributes)
+		b.rewriteCRC()
+		if err := Validate(b, ValidateFull); err != nil || uint16(b.Attributes()) != attributes {
+			t.Errorf("%s: %v, attributes %#x", name, err, b.Attributes())
+		}
+	}
+	b := plain(t, None)
+	b.SetLogAppendTime(9000)
+	b.SetCreateTime()
+	if err := Verify(b); err != nil || b.IsLogAppendTime() || b.MaxTimestamp() != 9000 {
+		t.Errorf("CreateTime again: %v, attributes %#x", err, b.Attributes())
+	}
+	producer := plain(t, None)
+	binary.BigEndian.PutUint64(producer[posProducerID:], 7)
+	binary.BigEndian.PutUint16(producer[posProducerEpoch:], 0xffff)
+	binary.BigEndian.PutUint32(producer[posBaseSequence:], 0)
+	producer.rewriteCRC()
+	if err := Validate(producer, ValidateRecords); err != nil {
+		t.Errorf("epoch -1, which the log judges: %v", err)
 	}
 }
 

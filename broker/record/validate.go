@@ -39,7 +39,7 @@ const minRecordSize = 7
 // the cheapest check refuse first. Errors wrap ErrCorrupt, ErrInvalidRecord,
 // ErrUnsupportedMagic, ErrUnsupportedCodec or ErrTooLarge (ValidateFull).
 //
-// From ValidateRecords on, a max timestamp that is not the records' own is
+// A client may set LogAppendTime: what comes of it is Admission's to say. From ValidateRecords on, a max timestamp that is not the records' own is
 // put right in place, CRC included: Kafka does the same, and time look-up and
 // retention rely on it. A valid batch costs no allocation up to ValidateRecords.
 func Validate(b Batch, v Validation) error {
@@ -99,9 +99,6 @@ func validateHeader(b Batch) error {
 		return fmt.Errorf("%w: %d records cannot be in %d bytes", ErrInvalidRecord, count, len(b)-HeaderSize)
 	}
 	if id := b.ProducerID(); id >= 0 {
-		if b.ProducerEpoch() < 0 {
-			return fmt.Errorf("%w: producer id %d with epoch %d", ErrInvalidRecord, id, b.ProducerEpoch())
-		}
 		if b.BaseSequence() < 0 && !b.IsControl() {
 			return fmt.Errorf("%w: producer id %d with base sequence %d", ErrInvalidRecord, id, b.BaseSequence())
 		}
@@ -118,12 +115,8 @@ func validateClient(b Batch) error {
 		return fmt.Errorf("%w: clients may not write control records", ErrInvalidRecord)
 	case b.BaseOffset() != 0:
 		return fmt.Errorf("%w: base offset %d, a produced batch has 0", ErrInvalidRecord, b.BaseOffset())
-	case b.IsLogAppendTime():
-		return fmt.Errorf("%w: clients may not set LogAppendTime", ErrInvalidTimestamp)
 	case b.HasDeleteHorizon():
 		return fmt.Errorf("%w: clients may not set a delete horizon", ErrInvalidRecord)
-	case b.Attributes()&attrReserved != 0:
-		return fmt.Errorf("%w: reserved attribute bits are set: %#04x", ErrInvalidRecord, uint16(b.Attributes()))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -22,6 +23,7 @@ type produceCall struct {
 	// results has one entry per partition, in the request's order.
 	results []protocol.ProducePartitionResponse
 	writer  protocol.ProduceResponseWriter
+	seen    seen          // of irregular
 	clock   time.Time     // when the last partition was done
 	spent   time.Duration // on all partitions
 	failed  error         // of acks=0: the first partition's that failed
@@ -97,6 +99,18 @@ func (h *Handler) produce(r *Request, out *Response) {
 		out.Close = err
 		return
 	}
+	if c.irregular() {
+		merged, err := mergeProduced(r.Version, r.Body)
+		if err == nil {
+			err = c.request.Decode(r.Version, merged)
+		}
+		if err != nil {
+			c.free()
+			out.Close = err
+			return
+		}
+		r.Body = merged // the frame is done with
+	}
 	if c.request.TransactionalID != nil && h.mustVerify(c) {
 		h.produceVerified(c, r, out)
 		return
@@ -135,15 +149,18 @@ func (h *Handler) appendAll(c *produceCall) {
 			traffic := &h.Metrics.Traffic // of a topic that is not there
 			if err == nil {
 				traffic = &h.counters(p).Traffic
-				if err = refused; err == nil {
-					err = h.appendOne(c, p, traffic, t.Records(), result)
+				var sent []byte
+				if sent, err = checkProduced(&c.request, t.Records()); err == nil {
+					if err = refused; err == nil {
+						err = h.appendOne(c, p, traffic, sent, result)
+					}
 				}
 			}
 			traffic.ProduceRequests.Add(1)
 			if err != nil {
 				traffic.FailedProduce.Add(1)
 				failProduced(result, err)
-				c.nameRefused(result, p, err)
+				c.nameRefused(result, err)
 				if c.failed == nil && c.request.Acks == 0 {
 					c.failed = fmt.Errorf("%w: partition %d of %q: %w", errUnanswerable, t.Partition(), h.producedTopic(&t), err)
 				}
@@ -159,9 +176,31 @@ func failProduced(result *protocol.ProducePartitionResponse, err error) {
 	*result = protocol.ProducePartitionResponse{
 		Partition: result.Partition, ErrorCode: protocol.CodeOf(err), BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1,
 	}
+	if refused, is := err.(logRefusal); is {
+		err = refused.error
+		if !knownRefusals[result.ErrorCode] {
+			result.LogStartOffset = refused.logStart
+		}
+	}
 	if _, bare := err.(*protocol.Error); !bare {
 		result.ErrorMessage = err.Error()
 	}
+}
+
+// logRefusal is an error of a partition's log, which starts at logStart.
+type logRefusal struct {
+	error
+	logStart int64
+}
+
+func (r logRefusal) Unwrap() error { return r.error }
+
+// knownRefusals are the codes of a log with which a reply does not tell where
+// the log starts: those that Kafka's ReplicaManager expects.
+var knownRefusals = map[int16]bool{
+	protocol.ErrCorruptMessage.Code: true, protocol.ErrMessageTooLarge.Code: true, protocol.ErrRecordListTooLarge.Code: true,
+	protocol.ErrKafkaStorageError.Code: true, protocol.ErrNotLeaderOrFollower.Code: true,
+	protocol.ErrUnknownTopicOrPartition.Code: true, protocol.ErrUnknownTopicID.Code: true,
 }
 
 // maxRefused bounds how many records one reply names, over all partitions: a
@@ -169,13 +208,12 @@ func failProduced(result *protocol.ProducePartitionResponse, err error) {
 const maxRefused = record.MaxRefused
 
 // nameRefused tells the client which records its batch was refused for
-// (KIP-467) and, as Kafka does then, where the log starts.
-func (c *produceCall) nameRefused(result *protocol.ProducePartitionResponse, p *partition.Partition, err error) {
+// (KIP-467).
+func (c *produceCall) nameRefused(result *protocol.ProducePartitionResponse, err error) {
 	var refused *record.RefusedError
 	if !errors.As(err, &refused) {
 		return
 	}
-	result.LogStartOffset = p.Offsets().LogStart
 	for _, r := range refused.Records[:min(len(refused.Records), maxRefused-c.refused)] {
 		result.RecordErrors = append(result.RecordErrors, protocol.RecordError{BatchIndex: r.Index, Message: r.Reason})
 	}
@@ -190,11 +228,8 @@ func refuseProduce(p *protocol.ProduceRequest) error {
 	return nil
 }
 
-// appendOne writes one partition's batch.
-func (h *Handler) appendOne(c *produceCall, p *partition.Partition, traffic *metrics.Traffic, records []byte, result *protocol.ProducePartitionResponse) error {
-	if err := checkProduced(&c.request, records); err != nil {
-		return err
-	}
+// appendOne writes one partition's batch or message set, which checkProduced has let pass.
+func (h *Handler) appendOne(c *produceCall, p *partition.Partition, traffic *metrics.Traffic, sent []byte, result *protocol.ProducePartitionResponse) error {
 	options := partition.AppendOptions{Acks: c.request.Acks, CurrentLeaderEpoch: -1}
 	if len(c.verifications) > 0 {
 		v := &c.verifications[len(c.results)-1]
@@ -203,9 +238,9 @@ func (h *Handler) appendOne(c *produceCall, p *partition.Partition, traffic *met
 		}
 		options.Guard = v.guard
 	}
-	appended, err := p.Append(records, options)
+	appended, err := p.Append(sent, options)
 	if err != nil {
-		return err
+		return logRefusal{err, p.Offsets().LogStart}
 	}
 	before := c.clock
 	c.clock = time.Now()
@@ -215,7 +250,7 @@ func (h *Handler) appendOne(c *produceCall, p *partition.Partition, traffic *met
 	result.LogStartOffset = appended.LogStartOffset
 	if !appended.Duplicate {
 		traffic.RecordsIn.Add(int64(appended.Records))
-		traffic.BytesIn.Add(int64(len(records)))
+		traffic.BytesIn.Add(int64(len(sent)))
 		if appended.Converted {
 			traffic.Conversions.Add(int64(appended.Records))
 		}
@@ -265,11 +300,13 @@ func isInternal(topic []byte) bool {
 	return string(topic) == "__consumer_offsets" || string(topic) == "__transaction_state"
 }
 
-// Offsets in a record batch that checkProduced reads before the batch is
-// known to be whole.
+// Sizes and offsets in bytes that checkProduced reads before a batch is known
+// to be whole. They hold for the old message formats, too.
 const (
 	batchOverhead = 12 // base offset and batch length
 	magicOffset   = 16
+	// leastLength is of the smallest message of format 0: what its length counts.
+	leastLength = 14
 )
 
 // The fixed refusals of checkProduced.
@@ -281,41 +318,66 @@ var (
 )
 
 // checkProduced checks what Kafka checks of a request's records before the
-// log sees them (ProduceRequest.validateRecords): exactly one batch of magic 2, or
-// in an old version a message set, as Kafka 3 took it. The batch or the set
-// itself is validated by the partition.
-func checkProduced(request *protocol.ProduceRequest, records []byte) error {
-	if len(records) == 0 {
-		return errNoBatch
-	}
+// log sees them (ProduceRequest.validateRecords): exactly one batch of magic 2,
+// which it returns; what is behind it and no batch is ignored. In an old version it
+// may be a message set, as Kafka 3 took it, which is returned whole: what is
+// cut of it would be records that the client takes for written. The batch or the
+// set itself is validated by the partition.
+//
+// Of a batch that does not even frame Kafka fails the request as a whole; here it is
+// its partition's error.
+func checkProduced(request *protocol.ProduceRequest, records []byte) ([]byte, error) {
 	if request.Version < protocol.ProduceBatchesOnly && record.IsMessageSet(records) {
-		return nil
+		return records, nil
 	}
-	if len(records) < record.HeaderSize {
-		return protocol.ErrCorruptMessage
+	size, err := firstBatch(records)
+	switch {
+	case err != nil:
+		return nil, err
+	case size == 0:
+		return nil, errNoBatch
+	case records[magicOffset] != record.Magic:
+		return nil, errMagic
+	case size < record.HeaderSize:
+		return nil, fmt.Errorf("%w: a record batch of %d bytes", protocol.ErrCorruptMessage, size)
 	}
-	if records[magicOffset] != 2 {
-		return errMagic
-	}
-	b := record.Batch(records)
-	if declared := int64(batchLength(records)) + batchOverhead; declared < int64(len(records)) && declared >= record.HeaderSize {
-		return errManyBatches
-	} else if declared != int64(len(records)) {
-		return protocol.ErrCorruptMessage
-	}
+	b := record.Batch(records[:size:size])
 	if request.Version < 7 && b.Codec() == record.Zstd {
-		return errZstdVersion
+		return nil, errZstdVersion
+	}
+	switch second, err := firstBatch(records[size:]); {
+	case err != nil:
+		return nil, err
+	case second > 0:
+		return nil, errManyBatches
 	}
 	if b.IsTransactional() && request.TransactionalID == nil {
 		// CVE-2018-17196: the bit without a transactional id in the request.
-		return protocol.ErrTransactionalIDAuthorizationFailed
+		return nil, protocol.ErrTransactionalIDAuthorizationFailed
 	}
-	return nil
+	return b, nil
 }
 
-// batchLength reads the length at byte 8, which counts what follows it.
-func batchLength(b []byte) int32 {
-	return int32(uint32(b[8])<<24 | uint32(b[9])<<16 | uint32(b[10])<<8 | uint32(b[11]))
+// firstBatch is the size of the batch or old message that b begins with, 0
+// when b does not hold it whole (Kafka's ByteBufferLogInputStream).
+func firstBatch(b []byte) (int, error) {
+	if len(b) < batchOverhead {
+		return 0, nil
+	}
+	length := int32(binary.BigEndian.Uint32(b[batchOverhead-4:]))
+	if length < leastLength {
+		return 0, fmt.Errorf("%w: a record batch that says it has %d bytes", protocol.ErrCorruptMessage, length)
+	}
+	if len(b) <= magicOffset {
+		return 0, nil
+	}
+	if magic := int8(b[magicOffset]); magic < 0 || magic > record.Magic {
+		return 0, fmt.Errorf("%w: a record batch of magic %d", protocol.ErrCorruptMessage, magic)
+	}
+	if int64(length)+batchOverhead > int64(len(b)) {
+		return 0, nil
+	}
+	return int(length) + batchOverhead, nil
 }
 
 // errUnanswerable closes a connection whose acks=0 request failed.

@@ -132,7 +132,7 @@ func TestProduceMessageSetRefusals(t *testing.T) {
 	}{
 		{"nothing", 2, nil, protocol.ErrInvalidRecord},
 		{"a cut message", 2, good[:len(good)-1], protocol.ErrCorruptMessage},
-		{"a few bytes", 0, good[:10], protocol.ErrCorruptMessage},
+		{"a few bytes", 0, good[:10], protocol.ErrInvalidRecord},
 		{"a bad CRC", 1, bad, protocol.ErrCorruptMessage},
 		{"zstd in a message", 2, zstd, protocol.ErrUnsupportedCompressionType},
 		{"zstd in a batch", 2, batchZstd, protocol.ErrUnsupportedCompressionType},

@@ -67,8 +67,9 @@ func (h *Handler) mustVerify(c *produceCall) bool {
 		for t.NextPartition() {
 			var v verification
 			p, err := h.findProduced(&t)
-			if err == nil && checkProduced(&c.request, t.Records()) == nil {
-				b := record.Batch(t.Records())
+			sent, refused := checkProduced(&c.request, t.Records())
+			if err == nil && refused == nil {
+				b := record.Batch(sent)
 				if id, epoch := b.ProducerID(), b.ProducerEpoch(); b.IsTransactional() && id >= 0 {
 					mixed = mixed || c.producerID >= 0 && (c.producerID != id || c.producerEpoch != epoch)
 					c.producerID, c.producerEpoch = id, epoch

@@ -405,8 +405,12 @@ func TestRefusals(t *testing.T) {
 		expect(t, "a heartbeat to no group", heartbeat(c, "g", "m", 1), "UNKNOWN_MEMBER_ID")
 		expect(t, "a sync to no group", codeName(c.Sync(background, syncRequest("g", "m", 1)).Wait(background).ErrorCode), "UNKNOWN_MEMBER_ID")
 		leave := kmsg.NewPtrLeaveGroupRequest()
-		leave.Group = "g"
-		expect(t, "a leave of no group", codeName(c.Leave(background, leave).Wait(background).ErrorCode), "UNKNOWN_MEMBER_ID")
+		leave.Group, leave.Members = "g", []kmsg.LeaveGroupRequestMember{{MemberID: "m"}}
+		gone := c.Leave(background, leave).Wait(background)
+		if gone.ErrorCode != 0 || len(gone.Members) != 1 || gone.Members[0].MemberID != "m" {
+			t.Errorf("a leave of no group: %+v", gone)
+		}
+		expect(t, "a leave of no group", codeName(gone.Members[0].ErrorCode), "UNKNOWN_MEMBER_ID")
 		old := commitOf("g", "m", 1, 1)
 		old.Version = 8
 		expect(t, "a commit of no member", codeName(c.Commit(background, old).Wait(background)[0]), "ILLEGAL_GENERATION")

@@ -105,8 +105,9 @@ func (c *Coordinator) Heartbeat(ctx context.Context, in *kmsg.HeartbeatRequest) 
 
 func itself(code int16) int16 { return code }
 
-// Leave is LeaveGroup: a code for the group, then one for each member. in is
-// read as version 3 and up: the handler turns older ones into that.
+// Leave is LeaveGroup: a code for the group, then one for each member; of a
+// group that is not there, too, as in Kafka. in is read as version 3 and up: the
+// handler turns older ones into that.
 func (c *Coordinator) Leave(ctx context.Context, in *kmsg.LeaveGroupRequest) *Reply[*kmsg.LeaveGroupResponse] {
 	refuse := func(code int16) *kmsg.LeaveGroupResponse {
 		r := kmsg.NewPtrLeaveGroupResponse()
@@ -117,12 +118,17 @@ func (c *Coordinator) Leave(ctx context.Context, in *kmsg.LeaveGroupRequest) *Re
 		return answered(refuse(code))
 	}
 	return ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[*kmsg.LeaveGroupResponse]) {
+		response := refuse(0)
 		g := s.groups[in.Group]
 		if g == nil {
-			r.give(s, refuse(protocol.ErrUnknownMemberID.Code), false)
+			for _, l := range in.Members {
+				m := kmsg.NewLeaveGroupResponseMember()
+				m.MemberID, m.InstanceID, m.ErrorCode = l.MemberID, l.InstanceID, protocol.ErrUnknownMemberID.Code
+				response.Members = append(response.Members, m)
+			}
+			r.give(s, response, false)
 			return
 		}
-		response := refuse(0)
 		wrote := s.do(g, func(st *step) { response.Members = g.leave(st, in.Members) })
 		r.give(s, response, wrote)
 	})

@@ -19,7 +19,10 @@ func handleOffsetCommit(h *Handler, ctx context.Context, r *Request, in kmsg.Req
 		RetentionMs: q.RetentionTimeMillis, Version: r.Version,
 	}
 	var known [][2]int // where in response the code of each of commit.Offsets goes
-	for i, t := range q.Topics {
+	for _, t := range q.Topics {
+		if len(t.Partitions) == 0 {
+			continue
+		}
 		rt := kmsg.NewOffsetCommitResponseTopic()
 		rt.Topic, rt.TopicID = t.Topic, t.TopicID
 		name, refusal := h.commitTopic(r.Version, t)
@@ -32,7 +35,7 @@ func handleOffsetCommit(h *Handler, ctx context.Context, r *Request, in kmsg.Req
 			case h.Partitions.Find([]byte(name), p.Partition) == nil:
 				rp.ErrorCode = protocol.ErrUnknownTopicOrPartition.Code
 			default:
-				known = append(known, [2]int{i, j})
+				known = append(known, [2]int{len(response.Topics), j})
 				commit.Offsets = append(commit.Offsets, commitOffset(name, t.TopicID, p))
 			}
 			rt.Partitions = append(rt.Partitions, rp)

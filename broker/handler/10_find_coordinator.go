@@ -30,6 +30,7 @@ func handleFindCoordinator(h *Handler, ctx context.Context, r *Request, in kmsg.
 		keys = []string{q.CoordinatorKey}
 	}
 	found := h.coordinator(r, q.CoordinatorType)
+	found.ErrorMessage = coordinatorMessage(r.Version, found)
 	response := kmsg.NewPtrFindCoordinatorResponse()
 	response.ErrorCode, response.ErrorMessage = found.ErrorCode, found.ErrorMessage
 	response.NodeID, response.Host, response.Port = found.NodeID, found.Host, found.Port
@@ -39,6 +40,19 @@ func handleFindCoordinator(h *Handler, ctx context.Context, r *Request, in kmsg.
 		response.Coordinators = append(response.Coordinators, c)
 	}
 	return Answer{Response: response}
+}
+
+// coordinatorMessage is Kafka's: NONE of a success and what is wrong of a
+// failure, but from version 4 on nothing at all. What is particular to this
+// broker is told in every version.
+func coordinatorMessage(version int16, c kmsg.FindCoordinatorResponseCoordinator) *string {
+	switch {
+	case c.ErrorCode == 0 && version < 4:
+		return kmsg.StringPtr("NONE")
+	case c.ErrorCode == 0, c.ErrorCode == protocol.ErrInvalidRequest.Code && version >= 4:
+		return new(string)
+	}
+	return c.ErrorMessage
 }
 
 // coordinator is the same for every key of a type: there is one node.

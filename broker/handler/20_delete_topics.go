@@ -24,14 +24,19 @@ func handleDeleteTopics(h *Handler, _ context.Context, r *Request, in kmsg.Reque
 		}
 	}
 	image := h.Metadata.Image()
-	times := timesAsked(image, asked)
+	repeated := repeatedDeletions(image, asked)
 	allowance := h.Quotas.Mutations(anonymous, r.ClientID, r.Version >= 5)
 	var ids [][16]byte
 	var places []int // of each of ids in response.Topics
 	for _, t := range asked {
-		topic, err := h.topicToDelete(image, t, times, request.Version)
-		if err == nil && !topic.Internal { // an internal one is refused below
-			err = mutate(&allowance, topic.Partitions)
+		if repeated.answered(t) {
+			continue
+		}
+		topic, err := h.topicToDelete(image, t, request.Version)
+		if h.Config.DeleteTopics {
+			if t, err = repeated.refuse(t, topic, err); err == nil && !topic.Internal { // an internal one is refused below
+				err = mutate(&allowance, topic.Partitions)
+			}
 		}
 		out := kmsg.DeleteTopicsResponseTopic{Topic: t.Topic, TopicID: t.TopicID, ErrorCode: protocol.CodeOf(err), ErrorMessage: errorWords(err)}
 		if err == nil {
@@ -51,22 +56,81 @@ func handleDeleteTopics(h *Handler, _ context.Context, r *Request, in kmsg.Reque
 	return Answer{Response: response, Throttle: allowance.Throttle()}
 }
 
-// timesAsked counts how often a request means each topic, by whatever word.
-func timesAsked(image *cluster.Image, asked []kmsg.DeleteTopicsRequestTopic) map[*cluster.Topic]int {
-	times := map[*cluster.Topic]int{}
+// deletionWord is how a request means a topic: by its name or by its id.
+type deletionWord struct {
+	byID bool
+	name string
+	id   [16]byte
+}
+
+// wordOf is the word of an entry; false for an entry that has none, or both.
+func wordOf(t kmsg.DeleteTopicsRequestTopic) (deletionWord, bool) {
+	byID := t.TopicID != [16]byte{}
+	switch {
+	case byID && t.Topic == nil:
+		return deletionWord{byID: true, id: t.TopicID}, true
+	case !byID && t.Topic != nil:
+		return deletionWord{name: *t.Topic}, true
+	}
+	return deletionWord{}, false
+}
+
+// repetitions tells which topics a DeleteTopics request means more than once.
+// Each of them is answered once, as in Kafka.
+type repetitions struct {
+	times map[deletionWord]int   // how often each word is given
+	words map[*cluster.Topic]int // how many words that are given once mean a topic
+	done  map[deletionWord]bool  // words that have their answer
+}
+
+func repeatedDeletions(image *cluster.Image, asked []kmsg.DeleteTopicsRequestTopic) repetitions {
+	r := repetitions{map[deletionWord]int{}, map[*cluster.Topic]int{}, map[deletionWord]bool{}}
 	for _, t := range asked {
-		if t.Topic != nil {
-			times[image.Topics[*t.Topic]]++
-		}
-		if t.TopicID != [16]byte{} {
-			times[image.ByID[t.TopicID]]++
+		if word, is := wordOf(t); is {
+			r.times[word]++
 		}
 	}
-	return times
+	for word, times := range r.times {
+		topic := image.Topics[word.name]
+		if word.byID {
+			topic = image.ByID[word.id]
+		}
+		if topic != nil && times == 1 {
+			r.words[topic]++
+		}
+	}
+	return r
+}
+
+// answered tells whether an entry repeats one that was answered, and takes it
+// for answered from now on.
+func (r repetitions) answered(t kmsg.DeleteTopicsRequestTopic) bool {
+	word, is := wordOf(t)
+	if !is {
+		return false
+	}
+	before := r.done[word]
+	r.done[word] = true
+	return before
+}
+
+// refuse turns an entry, the topic that it means and the error so far, if any,
+// into what is answered of a topic that is meant more than once.
+func (r repetitions) refuse(t kmsg.DeleteTopicsRequestTopic, topic *cluster.Topic, err error) (kmsg.DeleteTopicsRequestTopic, error) {
+	word, is := wordOf(t)
+	switch {
+	case is && r.times[word] > 1:
+		return t, fmt.Errorf("%w: the topic is given %d times", protocol.ErrInvalidRequest, r.times[word])
+	case err == nil && r.words[topic] > 1:
+		r.done[deletionWord{name: topic.Name}], r.done[deletionWord{byID: true, id: topic.ID}] = true, true
+		t.Topic, t.TopicID = &topic.Name, topic.ID
+		return t, fmt.Errorf("%w: topic %s is given by name and by id", protocol.ErrInvalidRequest, topic.Name)
+	}
+	return t, err
 }
 
 // topicToDelete finds the topic that one entry means.
-func (h *Handler) topicToDelete(image *cluster.Image, t kmsg.DeleteTopicsRequestTopic, times map[*cluster.Topic]int, version int16) (*cluster.Topic, error) {
+func (h *Handler) topicToDelete(image *cluster.Image, t kmsg.DeleteTopicsRequestTopic, version int16) (*cluster.Topic, error) {
 	byID := t.TopicID != [16]byte{}
 	var topic *cluster.Topic
 	switch {
@@ -86,9 +150,6 @@ func (h *Handler) topicToDelete(image *cluster.Image, t kmsg.DeleteTopicsRequest
 		if topic = image.Topics[*t.Topic]; topic == nil {
 			return nil, fmt.Errorf("%w: topic %s does not exist", protocol.ErrUnknownTopicOrPartition, *t.Topic)
 		}
-	}
-	if times[topic] > 1 {
-		return nil, fmt.Errorf("%w: topic %s is given %d times", protocol.ErrInvalidRequest, topic.Name, times[topic])
 	}
 	return topic, nil
 }

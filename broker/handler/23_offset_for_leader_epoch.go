@@ -20,7 +20,7 @@ func handleOffsetForLeaderEpoch(h *Handler, _ context.Context, _ *Request, in km
 		for _, p := range t.Partitions {
 			answer := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 			answer.Partition, answer.LeaderEpoch, answer.EndOffset = p.Partition, -1, -1
-			answer.ErrorCode = protocol.CodeOf(h.epochEnd(request.ReplicaID, t.Topic, &p, &answer))
+			answer.ErrorCode = protocol.CodeOf(h.epochEnd(t.Topic, &p, &answer))
 			topic.Partitions = append(topic.Partitions, answer)
 		}
 		response.Topics = append(response.Topics, topic)
@@ -28,10 +28,7 @@ func handleOffsetForLeaderEpoch(h *Handler, _ context.Context, _ *Request, in km
 	return Answer{Response: response}
 }
 
-func (h *Handler) epochEnd(replica int32, topic string, in *kmsg.OffsetForLeaderEpochRequestTopicPartition, out *kmsg.OffsetForLeaderEpochResponseTopicPartition) error {
-	if replica >= 0 {
-		return protocol.ErrTopicAuthorizationFailed // followers are brokers; there are none
-	}
+func (h *Handler) epochEnd(topic string, in *kmsg.OffsetForLeaderEpochRequestTopicPartition, out *kmsg.OffsetForLeaderEpochResponseTopicPartition) error {
 	p := h.Partitions.Find([]byte(topic), in.Partition)
 	if p == nil {
 		return protocol.ErrUnknownTopicOrPartition

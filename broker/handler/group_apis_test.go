@@ -228,6 +228,7 @@ func (b *groupBroker) member(id string, joinVersion, syncVersion int16) (member 
 	}
 	in := kmsg.NewPtrSyncGroupRequest()
 	in.Group, in.MemberID, in.Generation = id, joined.MemberID, joined.Generation
+	in.ProtocolType, in.Protocol = kmsg.StringPtr("connect"), kmsg.StringPtr("sessioned")
 	in.GroupAssignment = []kmsg.SyncGroupRequestGroupAssignment{{MemberID: joined.MemberID, MemberAssignment: []byte{7, 0, 8}}}
 	synced := askGroupAPI[*kmsg.SyncGroupResponse](b, syncVersion, in)
 	b.expect(fmt.Sprint("sync version ", syncVersion), synced.ErrorCode, nil)

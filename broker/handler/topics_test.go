@@ -269,7 +269,7 @@ func TestDeleteTopicsAtEveryVersion(t *testing.T) {
 		a, b := create(t, h, "a", 2), create(t, h, "b", 1)
 		twice := create(t, h, "twice", 1)
 		var got *kmsg.DeleteTopicsResponse
-		want := []*protocol.Error{nil, nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrPolicyViolation, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest}
+		want := []*protocol.Error{nil, nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrPolicyViolation, protocol.ErrInvalidRequest}
 		if v < 6 {
 			got = ask[*kmsg.DeleteTopicsResponse](t, h, v, &kmsg.DeleteTopicsRequest{TopicNames: []string{"a", "b", "nope", cluster.OffsetsTopic, "twice", "twice"}})
 		} else {
@@ -356,14 +356,21 @@ func TestDeleteRecordsAtEveryVersion(t *testing.T) {
 			return []kmsg.DeleteRecordsRequestTopicPartition{{Partition: index, Offset: offset}}
 		}
 		got := ask[*kmsg.DeleteRecordsResponse](t, h, v, &kmsg.DeleteRecordsRequest{Topics: []kmsg.DeleteRecordsRequestTopic{
-			{Topic: "a", Partitions: part(0, before)}, {Topic: "a", Partitions: part(0, 11)}, {Topic: "a", Partitions: part(1, 0)},
-			{Topic: "nope", Partitions: part(0, 0)}, {Topic: "compacted", Partitions: part(0, 0)}, {Topic: cluster.OffsetsTopic, Partitions: part(0, 0)},
+			{Topic: "a", Partitions: part(0, 11)}, {Topic: "nope", Partitions: part(0, 0)}, {Topic: "compacted", Partitions: part(0, 0)},
+			{Topic: cluster.OffsetsTopic, Partitions: part(0, 0)}, {Topic: "a", Partitions: part(1, 0)}, {Topic: "a"}, {Topic: "a", Partitions: part(0, before)}, {Topic: "none"},
 		}})
-		for n, want := range []*protocol.Error{nil, protocol.ErrOffsetOutOfRange, protocol.ErrUnknownTopicOrPartition, protocol.ErrUnknownTopicOrPartition, protocol.ErrPolicyViolation, protocol.ErrInvalidTopicException} {
+		if len(got.Topics) != 4 || len(got.Topics[0].Partitions) != 2 || got.Topics[0].Partitions[1].ErrorCode != code(protocol.ErrUnknownTopicOrPartition) {
+			t.Fatalf("a topic and a partition are answered once, with what came last: %+v", got.Topics)
+		}
+		for n, want := range []*protocol.Error{nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrPolicyViolation, protocol.ErrInvalidTopicException} {
 			p := got.Topics[n].Partitions[0]
 			if p.ErrorCode != code(want) || want != nil && p.LowWatermark != -1 || want == nil && p.LowWatermark != before {
 				t.Errorf("%s: %+v, want %v", got.Topics[n].Topic, p, want)
 			}
+		}
+		beyond := ask[*kmsg.DeleteRecordsResponse](t, h, v, &kmsg.DeleteRecordsRequest{Topics: []kmsg.DeleteRecordsRequestTopic{{Topic: "a", Partitions: part(0, 11)}}})
+		if p := beyond.Topics[0].Partitions[0]; p.ErrorCode != code(protocol.ErrOffsetOutOfRange) || p.LowWatermark != -1 {
+			t.Errorf("beyond the end: %+v", p)
 		}
 	})
 }

@@ -9,9 +9,9 @@ import (
 	"fluxmq/broker/protocol"
 )
 
-// MaxPartitionsPerRequest bounds what one request may create. It keeps one
-// mistyped number from filling the disk; it is no limit of the cluster.
-const MaxPartitionsPerRequest = 100_000
+// MaxPartitionsPerRequest bounds what one request may create, as in Kafka. It
+// keeps one mistyped number from filling the disk; it is no limit of the cluster.
+const MaxPartitionsPerRequest = 10_000
 
 // NewTopic is one topic to create.
 type NewTopic struct {

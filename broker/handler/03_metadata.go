@@ -3,7 +3,7 @@ package handler
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 
 	"fluxmq/broker/cluster"
 	"fluxmq/broker/protocol"
@@ -16,7 +16,8 @@ import (
 //
 // A topic that does not exist is created when the request and
 // auto.create.topics.enable allow it, and is in this same reply: Kafka creates
-// behind its reply and lets the client ask again.
+// behind its reply and lets the client ask again. Where one topic is asked for
+// by id, those asked for by name are ignored, as in Kafka.
 func handleMetadata(h *Handler, _ context.Context, r *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.MetadataRequest)
 	response := request.ResponseKind().(*kmsg.MetadataResponse)
@@ -32,11 +33,12 @@ func handleMetadata(h *Handler, _ context.Context, r *Request, in kmsg.Request) 
 		}
 		return Answer{Response: response}
 	}
-	if err := checkMetadataTopics(request); err != nil {
-		for _, t := range request.Topics {
-			response.Topics = append(response.Topics, noTopicMetadata(t.Topic, t.TopicID, err, request))
-		}
-		return Answer{Response: response}
+	byID := slices.ContainsFunc(request.Topics, hasTopicID)
+	if err := checkMetadataTopics(request, byID); err != nil {
+		return Answer{Response: failedMetadata(request, err)}
+	}
+	if byID {
+		request.Topics = slices.DeleteFunc(request.Topics, func(t kmsg.MetadataRequestTopic) bool { return !hasTopicID(t) })
 	}
 	failed := h.createAsked(image, request)
 	image = h.Metadata.Image()
@@ -61,18 +63,35 @@ func rackOf(b cluster.Broker) *string {
 	return &b.Rack
 }
 
+func hasTopicID(t kmsg.MetadataRequestTopic) bool { return t.TopicID != [16]byte{} }
+
 // checkMetadataTopics: topic ids may be asked for from version 12 on, though
-// version 10 has the field; a name may be missing only beside an id.
-func checkMetadataTopics(request *kmsg.MetadataRequest) error {
+// version 10 has the field, and so may names be missing. Where no topic has an
+// id Kafka fails inside at a name that is missing.
+func checkMetadataTopics(request *kmsg.MetadataRequest, byID bool) *protocol.Error {
 	for _, t := range request.Topics {
 		switch {
-		case t.TopicID != [16]byte{} && request.Version < 12:
-			return fmt.Errorf("%w: topic ids cannot be asked for in version %d", protocol.ErrInvalidRequest, request.Version)
-		case t.Topic == nil && t.TopicID == [16]byte{}:
-			return fmt.Errorf("%w: a topic without name and id", protocol.ErrInvalidRequest)
+		case request.Version < 12 && (t.Topic == nil || hasTopicID(t)):
+			return protocol.ErrInvalidRequest
+		case t.Topic == nil && !byID:
+			return protocol.ErrUnknownServerError
 		}
 	}
 	return nil
+}
+
+// failedMetadata is the reply to a request that fails as a whole: it tells
+// nothing of the cluster. The error has a field of its own from version 13 on.
+func failedMetadata(request *kmsg.MetadataRequest, err *protocol.Error) kmsg.Response {
+	response := request.ResponseKind().(*kmsg.MetadataResponse)
+	response.ErrorCode, response.ControllerID, response.AuthorizedOperations = err.Code, -1, notAsked
+	for _, t := range request.Topics {
+		if t.Topic == nil {
+			t.Topic = new(string)
+		}
+		response.Topics = append(response.Topics, kmsg.MetadataResponseTopic{ErrorCode: err.Code, Topic: t.Topic, TopicID: t.TopicID, AuthorizedOperations: notAsked})
+	}
+	return response
 }
 
 // createAsked creates the topics that are asked for by name and do not exist,

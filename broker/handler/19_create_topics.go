@@ -14,6 +14,8 @@ import (
 // handleCreateTopics answers CreateTopics (API key 19). Topics are judged one
 // by one and those that can be are created together; a topic's partitions
 // exist when the reply is sent, so the request's timeout has nothing to bound.
+// A request for too many partitions fails as a whole. With validateOnly the topic
+// id is one that the topic would not have, as in Kafka.
 //
 // Before version 6 a client over its quota for partitions is not refused (KIP-599).
 func handleCreateTopics(h *Handler, _ context.Context, r *Request, in kmsg.Request) Answer {
@@ -23,6 +25,7 @@ func handleCreateTopics(h *Handler, _ context.Context, r *Request, in kmsg.Reque
 	for _, t := range request.Topics {
 		asked[t.Topic]++
 	}
+	tooMany := h.tooManyPartitions(request.Topics, asked)
 	var news []cluster.NewTopic
 	var places []int // of each of news in response.Topics
 	for n := range request.Topics {
@@ -33,6 +36,9 @@ func handleCreateTopics(h *Handler, _ context.Context, r *Request, in kmsg.Reque
 		new, err := newTopic(t)
 		if asked[t.Topic] > 1 {
 			err = fmt.Errorf("%w: topic %s is given %d times", protocol.ErrInvalidRequest, t.Topic, asked[t.Topic])
+		}
+		if tooMany != nil {
+			err = tooMany
 		}
 		asked[t.Topic] = 0
 		response.Topics = append(response.Topics, createdTopic(nil, t.Topic, nil, err))
@@ -45,11 +51,30 @@ func handleCreateTopics(h *Handler, _ context.Context, r *Request, in kmsg.Reque
 	topics, errs := h.Metadata.AdmitTopics(news, request.ValidateOnly, func(t *cluster.Topic) error { return mutate(&allowance, t.Partitions) })
 	for n, place := range places {
 		response.Topics[place] = createdTopic(h.Metadata.Image().Settings, news[n].Name, topics[n], errs[n])
-		if request.ValidateOnly {
-			response.Topics[place].TopicID = [16]byte{}
-		}
 	}
 	return Answer{Response: response, Throttle: allowance.Throttle()}
+}
+
+// tooManyPartitions is the error of a request that asks for more partitions
+// than one may, those of topics that cannot be created for another reason included.
+func (h *Handler) tooManyPartitions(topics []kmsg.CreateTopicsRequestTopic, times map[string]int) error {
+	total := int64(0)
+	for n := range topics {
+		t := &topics[n]
+		switch {
+		case times[t.Topic] > 1:
+		case len(t.ReplicaAssignment) > 0:
+			total += int64(len(t.ReplicaAssignment))
+		case t.NumPartitions == -1:
+			total += int64(h.Config.NumPartitions)
+		default:
+			total += int64(max(t.NumPartitions, 0))
+		}
+	}
+	if total > cluster.MaxPartitionsPerRequest {
+		return fmt.Errorf("%w: %d partitions in one request; at most %d are created", protocol.ErrPolicyViolation, total, cluster.MaxPartitionsPerRequest)
+	}
+	return nil
 }
 
 // newTopic reads one topic of the request.
@@ -83,6 +108,7 @@ func createdTopic(settings *config.Node, name string, t *cluster.Topic, err erro
 		NumPartitions: -1, ReplicationFactor: -1,
 	}
 	if t == nil {
+		out.Configs = []kmsg.CreateTopicsResponseTopicConfig{} // empty, not null
 		return out
 	}
 	out.TopicID, out.NumPartitions, out.ReplicationFactor = t.ID, t.Partitions, 1

@@ -30,7 +30,7 @@ func handleCreatePartitions(h *Handler, _ context.Context, r *Request, in kmsg.R
 			continue // a duplicate that is answered already
 		}
 		times[t.Topic] = 0
-		response.Topics = append(response.Topics, kmsg.CreatePartitionsResponseTopic{Topic: t.Topic, ErrorCode: protocol.CodeOf(err), ErrorMessage: errorWords(err)})
+		response.Topics = append(response.Topics, kmsg.CreatePartitionsResponseTopic{Topic: t.Topic, ErrorCode: protocol.CodeOf(err), ErrorMessage: ownWords(err)})
 	}
 	return Answer{Response: response, Throttle: allowance.Throttle()}
 }
@@ -43,11 +43,11 @@ func (h *Handler) createPartitions(t *kmsg.CreatePartitionsRequestTopic, times i
 	image := h.Metadata.Image()
 	topic := image.Topics[t.Topic]
 	if topic == nil {
-		return whyMissing(t.Topic, nil)
+		return protocol.ErrUnknownTopicOrPartition // whatever the name is like
 	}
 	added := int64(t.Count) - int64(topic.Partitions)
 	if added > 0 && *created+added > cluster.MaxPartitionsPerRequest {
-		return fmt.Errorf("%w: more than %d partitions in one request", protocol.ErrPolicyViolation, cluster.MaxPartitionsPerRequest)
+		return protocol.ErrUnknownServerError // Kafka's controller has no record left, and no words for it
 	}
 	if added > 0 && t.Assignment != nil {
 		if int64(len(t.Assignment)) != added {

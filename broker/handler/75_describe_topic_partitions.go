@@ -17,9 +17,9 @@ import (
 func handleDescribeTopicPartitions(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.DescribeTopicPartitionsRequest)
 	response := request.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
-	if request.Cursor != nil && request.Cursor.Partition < 0 {
+	if err := checkDescribed(request); err != nil {
 		for _, t := range request.Topics {
-			response.Topics = append(response.Topics, noTopicPartitions(t.Topic, protocol.ErrInvalidRequest))
+			response.Topics = append(response.Topics, kmsg.DescribeTopicPartitionsResponseTopic{ErrorCode: err.Code, Topic: &t.Topic, AuthorizedOperations: notAsked})
 		}
 		return Answer{Response: response}
 	}
@@ -50,6 +50,24 @@ func handleDescribeTopicPartitions(h *Handler, _ context.Context, _ *Request, in
 	return Answer{Response: response}
 }
 
+// checkDescribed is why a request fails as a whole: a cursor that points
+// nowhere, or a topic without a name, at which Kafka fails inside.
+func checkDescribed(request *kmsg.DescribeTopicPartitionsRequest) *protocol.Error {
+	found := request.Cursor == nil || len(request.Topics) == 0
+	for _, t := range request.Topics {
+		found = found || t.Topic == request.Cursor.Topic
+	}
+	if !found || request.Cursor != nil && request.Cursor.Partition < 0 {
+		return protocol.ErrInvalidRequest
+	}
+	for _, t := range request.Topics {
+		if t.Topic == "" {
+			return protocol.ErrUnknownServerError
+		}
+	}
+	return nil
+}
+
 // namesAsked are the topics of a request, all when it names none, sorted, each
 // once, from the cursor's on.
 func namesAsked(image *cluster.Image, request *kmsg.DescribeTopicPartitionsRequest) []string {
@@ -71,7 +89,7 @@ func namesAsked(image *cluster.Image, request *kmsg.DescribeTopicPartitionsReque
 
 func noTopicPartitions(name string, err error) kmsg.DescribeTopicPartitionsResponseTopic {
 	return kmsg.DescribeTopicPartitionsResponseTopic{
-		ErrorCode: protocol.CodeOf(err), Topic: &name, IsInternal: cluster.Reserved(name), AuthorizedOperations: notAsked,
+		ErrorCode: protocol.CodeOf(err), Topic: &name, IsInternal: cluster.Reserved(name), AuthorizedOperations: topicOperations,
 	}
 }
 

@@ -20,6 +20,14 @@ func errorWords(err error) *string {
 	return &text
 }
 
+// ownWords is errorWords where an error that says no more than its code has no message.
+func ownWords(err error) *string {
+	if _, bare := err.(*protocol.Error); bare {
+		return nil
+	}
+	return errorWords(err)
+}
+
 // What Kafka answers about authorized operations when nothing authorizes:
 // every operation that the resource knows, as a bit field of ACL operation
 // codes; notAsked when the request did not want to know.

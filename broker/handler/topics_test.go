@@ -185,17 +185,27 @@ func TestMetadataByID(t *testing.T) {
 	h := topicHandler(t, "auto.create.topics.enable=false")
 	a := create(t, h, "a", 1)
 	for v := int16(10); v < 12; v++ {
-		refused := ask[*kmsg.MetadataResponse](t, h, v, &kmsg.MetadataRequest{Topics: []kmsg.MetadataRequestTopic{{TopicID: a.ID, Topic: ref("a")}}})
-		if refused.Topics[0].ErrorCode != code(protocol.ErrInvalidRequest) {
-			t.Errorf("v%d: %+v", v, refused.Topics)
+		for name, topic := range map[string]kmsg.MetadataRequestTopic{"an id and a name": {TopicID: a.ID, Topic: ref("a")}, "an id": {TopicID: a.ID}, "neither": {}} {
+			refused := ask[*kmsg.MetadataResponse](t, h, v, &kmsg.MetadataRequest{Topics: []kmsg.MetadataRequestTopic{topic, {Topic: ref("a")}}})
+			if len(refused.Topics) != 2 || refused.Topics[0].ErrorCode != code(protocol.ErrInvalidRequest) || refused.Topics[1].ErrorCode != code(protocol.ErrInvalidRequest) ||
+				len(refused.Brokers) != 0 || refused.ClusterID != nil || refused.ControllerID != -1 {
+				t.Errorf("v%d, %s: %+v", v, name, refused)
+			}
 		}
 	}
 	for v := int16(12); v <= 13; v++ {
 		got := ask[*kmsg.MetadataResponse](t, h, v, &kmsg.MetadataRequest{AllowAutoTopicCreation: true,
-			Topics: []kmsg.MetadataRequestTopic{{TopicID: a.ID}, {TopicID: [16]byte{9}}, {Topic: ref("absent")}, {Topic: ref(cluster.OffsetsTopic)}}})
-		if *got.Topics[0].Topic != "a" || got.Topics[0].ErrorCode != 0 || got.Topics[1].ErrorCode != code(protocol.ErrUnknownTopicID) || got.Topics[1].Topic != nil ||
-			got.Topics[2].ErrorCode != code(protocol.ErrUnknownTopicOrPartition) || got.Topics[3].ErrorCode != code(protocol.ErrUnknownTopicOrPartition) {
+			Topics: []kmsg.MetadataRequestTopic{{TopicID: a.ID}, {TopicID: [16]byte{9}}, {Topic: ref("absent")}, {}}})
+		if len(got.Topics) != 2 || *got.Topics[0].Topic != "a" || got.Topics[0].ErrorCode != 0 || got.Topics[1].ErrorCode != code(protocol.ErrUnknownTopicID) || got.Topics[1].Topic != nil {
+			t.Errorf("v%d: where one has an id the others are ignored: %+v", v, got.Topics)
+		}
+		got = ask[*kmsg.MetadataResponse](t, h, v, &kmsg.MetadataRequest{AllowAutoTopicCreation: true, Topics: []kmsg.MetadataRequestTopic{{Topic: ref("absent")}, {Topic: ref(cluster.OffsetsTopic)}}})
+		if got.Topics[0].ErrorCode != code(protocol.ErrUnknownTopicOrPartition) || got.Topics[1].ErrorCode != code(protocol.ErrUnknownTopicOrPartition) {
 			t.Errorf("v%d: %+v", v, got.Topics)
+		}
+		got = ask[*kmsg.MetadataResponse](t, h, v, &kmsg.MetadataRequest{Topics: []kmsg.MetadataRequestTopic{{Topic: ref("a")}, {}}})
+		if len(got.Topics) != 2 || got.Topics[0].ErrorCode != code(protocol.ErrUnknownServerError) || len(got.Brokers) != 0 || v >= 13 && got.ErrorCode != code(protocol.ErrUnknownServerError) {
+			t.Errorf("v%d, neither id nor name: %+v", v, got)
 		}
 	}
 	// An answer goes out under the address of the listener that was asked.
@@ -247,17 +257,38 @@ func TestCreateTopicsAtEveryVersion(t *testing.T) {
 			})) {
 				t.Errorf("%+v", made)
 			}
-			if (h.Metadata.Image().Topics[name] != nil) == only || (v >= 7 && (made.TopicID == [16]byte{}) != only) {
+			if (h.Metadata.Image().Topics[name] != nil) == only || v >= 7 && made.TopicID == [16]byte{} {
 				t.Errorf("validate only %v: %+v", only, made)
 			}
 			if (h.Partitions.Find([]byte(name), 1) != nil) == only {
 				t.Error("the partitions are not there when the reply is")
 			}
 		}
-		if got := ask[*kmsg.CreateTopicsResponse](t, h, v, request); got.Topics[0].ErrorCode != code(protocol.ErrTopicAlreadyExists) {
+		if got := ask[*kmsg.CreateTopicsResponse](t, h, v, request); got.Topics[0].ErrorCode != code(protocol.ErrTopicAlreadyExists) || v >= 5 && got.Topics[0].Configs == nil {
 			t.Errorf("%+v", got.Topics[0])
 		}
 	})
+}
+
+// A request for too many partitions fails as a whole.
+func TestCreateTopicsOfTooManyPartitions(t *testing.T) {
+	h := topicHandler(t)
+	for _, over := range []int32{0, 1} {
+		got := ask[*kmsg.CreateTopicsResponse](t, h, 7, &kmsg.CreateTopicsRequest{ValidateOnly: true, Topics: []kmsg.CreateTopicsRequestTopic{
+			{Topic: "one", NumPartitions: 1, ReplicationFactor: 1}, {Topic: "default", NumPartitions: -1, ReplicationFactor: -1}, {Topic: "not legal", NumPartitions: 1, ReplicationFactor: 1},
+			{Topic: "twice", NumPartitions: 9999, ReplicationFactor: 1}, {Topic: "twice", NumPartitions: 9999, ReplicationFactor: 1},
+			{Topic: "many", NumPartitions: cluster.MaxPartitionsPerRequest - 3 + over, ReplicationFactor: 1},
+		}})
+		want := []*protocol.Error{nil, nil, protocol.ErrInvalidTopicException, protocol.ErrInvalidRequest, nil}
+		for n := range want {
+			if over > 0 {
+				want[n] = protocol.ErrPolicyViolation
+			}
+			if got.Topics[n].ErrorCode != code(want[n]) {
+				t.Errorf("%d over, %s: %d, want %v", over, got.Topics[n].Topic, got.Topics[n].ErrorCode, want[n])
+			}
+		}
+	}
 }
 
 func TestDeleteTopicsAtEveryVersion(t *testing.T) {
@@ -304,6 +335,7 @@ func TestCreatePartitionsAtEveryVersion(t *testing.T) {
 	h := topicHandler(t)
 	count := create(t, h, "a", 1).Partitions
 	create(t, h, "b", 1)
+	create(t, h, "c", 1)
 	versions(t, protocol.KeyCreatePartitions, func(t *testing.T, v int16) {
 		count++
 		request := &kmsg.CreatePartitionsRequest{Topics: []kmsg.CreatePartitionsRequestTopic{
@@ -311,8 +343,9 @@ func TestCreatePartitionsAtEveryVersion(t *testing.T) {
 			{Topic: "nope", Count: 2},
 			{Topic: "b", Count: 3, Assignment: []kmsg.CreatePartitionsRequestTopicAssignment{{Replicas: []int32{1}}}},
 			{Topic: "dup", Count: 2}, {Topic: "dup", Count: 2},
+			{Topic: "", Count: 2}, {Topic: "c", Count: cluster.MaxPartitionsPerRequest + 2},
 		}}
-		want := []*protocol.Error{nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidReplicaAssignment, protocol.ErrInvalidRequest}
+		want := []*protocol.Error{nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidReplicaAssignment, protocol.ErrInvalidRequest, protocol.ErrUnknownTopicOrPartition, protocol.ErrUnknownServerError}
 		for _, only := range []bool{true, false} {
 			request.ValidateOnly = only
 			got := ask[*kmsg.CreatePartitionsResponse](t, h, v, request)
@@ -320,7 +353,8 @@ func TestCreatePartitionsAtEveryVersion(t *testing.T) {
 				t.Fatalf("%+v", got.Topics)
 			}
 			for n, e := range want {
-				if got.Topics[n].ErrorCode != code(e) {
+				silent := e == nil || e == protocol.ErrUnknownTopicOrPartition || e == protocol.ErrUnknownServerError
+				if got.Topics[n].ErrorCode != code(e) || (got.Topics[n].ErrorMessage == nil) != silent {
 					t.Errorf("%d: got %+v, want %v", n, got.Topics[n], e)
 				}
 			}
@@ -572,8 +606,29 @@ func TestDescribeTopicPartitionsPages(t *testing.T) {
 	if len(got.Topics) != 3 || len(got.Topics[0].Partitions) != 2 || got.Topics[1].ErrorCode != code(protocol.ErrUnknownTopicOrPartition) || got.Topics[2].ErrorCode != code(protocol.ErrInvalidTopicException) || got.NextCursor != nil {
 		t.Errorf("%+v", got)
 	}
-	bad := ask[*kmsg.DescribeTopicPartitionsResponse](t, h, 0, &kmsg.DescribeTopicPartitionsRequest{ResponsePartitionLimit: 100, Topics: []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: "a"}}, Cursor: &kmsg.DescribeTopicPartitionsRequestCursor{Topic: "a", Partition: -1}})
-	if bad.Topics[0].ErrorCode != code(protocol.ErrInvalidRequest) {
-		t.Errorf("%+v", bad)
+	for _, topic := range got.Topics { // also of those that are not there
+		if topic.AuthorizedOperations != topicOperations {
+			t.Errorf("%+v", topic)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		topics []kmsg.DescribeTopicPartitionsRequestTopic
+		cursor *kmsg.DescribeTopicPartitionsRequestCursor
+		want   *protocol.Error
+	}{
+		{"a negative partition", []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: "a"}}, &kmsg.DescribeTopicPartitionsRequestCursor{Topic: "a", Partition: -1}, protocol.ErrInvalidRequest},
+		{"a cursor on a topic that is not asked for", []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: "a"}, {Topic: "c"}}, &kmsg.DescribeTopicPartitionsRequestCursor{Topic: "b"}, protocol.ErrInvalidRequest},
+		{"no name", []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: "a"}, {Topic: ""}}, nil, protocol.ErrUnknownServerError},
+	} {
+		bad := ask[*kmsg.DescribeTopicPartitionsResponse](t, h, 0, &kmsg.DescribeTopicPartitionsRequest{ResponsePartitionLimit: 100, Topics: c.topics, Cursor: c.cursor})
+		if len(bad.Topics) != len(c.topics) {
+			t.Fatalf("%s: %+v", c.name, bad)
+		}
+		for _, topic := range bad.Topics {
+			if topic.ErrorCode != c.want.Code || len(topic.Partitions) != 0 || topic.AuthorizedOperations != notAsked {
+				t.Errorf("%s: %+v", c.name, topic)
+			}
+		}
 	}
 }

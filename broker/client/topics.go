@@ -169,7 +169,7 @@ func (c *Client) CreateTopics(ctx context.Context, as NewTopic, names ...string)
 		default:
 			r.TopicID, r.PartitionCount, r.ReplicationFactor = topicIDText(a.ID), a.NumPartitions, a.ReplicationFactor
 			if as.ValidateOnly {
-				r.Status = "valid"
+				r.Status, r.TopicID = "valid", "" // the id is one that the topic would not have
 			}
 		}
 		results = append(results, r)

@@ -178,7 +178,7 @@ func (r *configTarget) alter(values map[string]string, c *ConfigChange) error {
 		}
 		values[c.Name] = alterList(now, *c.Value, c.Op)
 	default:
-		return fmt.Errorf("%w: %s of %q is not known", protocol.ErrInvalidRequest, c.Op, c.Name)
+		return protocol.ErrUnknownServerError // an operation that there is not: Kafka fails inside
 	}
 	switch r.scope {
 	case config.TopicScope:

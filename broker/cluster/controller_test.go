@@ -200,7 +200,7 @@ func TestAlterConfigs(t *testing.T) {
 		{"append nonsense", ConfigResource{Topic: "a"}, []ConfigChange{{OpAppend, "cleanup.policy", text("x")}}, false, "", protocol.ErrInvalidConfig},
 		{"a key twice", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "segment.ms", text("9")}, {OpDelete, "segment.ms", nil}}, false, "", protocol.ErrInvalidRequest},
 		{"no value", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "segment.ms", nil}}, false, "", protocol.ErrInvalidRequest},
-		{"no such operation", ConfigResource{Topic: "a"}, []ConfigChange{{7, "segment.ms", text("1")}}, false, "", protocol.ErrInvalidRequest},
+		{"no such operation", ConfigResource{Topic: "a"}, []ConfigChange{{7, "segment.ms", text("1")}}, false, "", protocol.ErrUnknownServerError},
 		{"unknown key", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "x", text("9")}}, false, "", protocol.ErrInvalidConfig},
 		{"bad value", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "segment.ms", text("0")}}, false, "", protocol.ErrInvalidConfig},
 		{"not built", ConfigResource{Topic: "a"}, []ConfigChange{{OpSet, "segment.jitter.ms", text("1")}}, false, "", protocol.ErrInvalidConfig},

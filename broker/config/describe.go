@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Source says where a value comes from, with the numbers of DescribeConfigs.
 type Source int8
@@ -19,10 +22,13 @@ const (
 type Entry struct {
 	Setting *Setting
 	Value   *string // nil: none, or sensitive
-	Source  Source
+	// Source is where Value comes from.
+	Source Source
 	// ReadOnly settings cannot be altered while the broker runs.
 	ReadOnly bool
-	// Chain is every place that has a value, the one in force first.
+	// Chain is every place that has a value, the one in force first, as Kafka
+	// shows it: a key that only gives the value when the setting's own has none
+	// is not shown before that, so that Chain may be empty although Source is not DefaultConfig.
 	Chain []Link
 }
 
@@ -35,90 +41,112 @@ type Link struct {
 
 // DescribeTopic describes every topic setting of a topic with these overrides.
 func DescribeTopic(n *Node, overrides map[string]string) []Entry {
-	return describeOverrides(n, TopicScope, overrides, DynamicTopic)
-}
-
-// DescribeGroup describes every setting of a group that has these of its own.
-func DescribeGroup(n *Node, overrides map[string]string) []Entry {
-	return describeOverrides(n, GroupScope, overrides, DynamicGroup)
-}
-
-func describeOverrides(n *Node, scope Scope, overrides map[string]string, own Source) []Entry {
 	var entries []Entry
-	for _, s := range All(scope) {
-		e := Entry{Setting: s}
-		if value, ok := overrides[s.Name]; ok {
-			e.add(s.Name, value, own, s)
+	for _, s := range All(TopicScope) {
+		e := n.inherited(s, overrides, DynamicTopic)
+		if len(s.Synonyms) > 0 {
+			e.Chain = append(e.Chain, n.chain(s.Synonyms[0].Name, s.Synonyms[1:])...)
 		}
-		value, source, ok := n.value(s)
-		if ok && e.Chain == nil {
-			e.Value, e.Source = shown(s, value), source
-		}
-		for _, synonym := range s.Synonyms {
-			n.chain(&e, synonym.Name)
-		}
-		if len(s.Synonyms) == 0 && !s.Null {
-			e.Chain = append(e.Chain, Link{s.Name, shown(s, s.Default), DefaultConfig})
-		}
-		e.settle()
 		entries = append(entries, e)
 	}
 	return entries
 }
 
+// DescribeGroup describes every setting of a group that has these of its own.
+// What the broker gives counts as a default in its chain.
+func DescribeGroup(n *Node, overrides map[string]string) []Entry {
+	var entries []Entry
+	for _, s := range All(GroupScope) {
+		e := n.inherited(s, overrides, DynamicGroup)
+		if len(e.Chain) == 0 {
+			e.Chain = []Link{{s.Name, e.Value, DefaultConfig}}
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// inherited describes a setting that a topic or group may have of its own,
+// which is then all of its chain, and has from the broker else.
+func (n *Node) inherited(s *Setting, overrides map[string]string, own Source) Entry {
+	e := Entry{Setting: s, Source: DefaultConfig}
+	if value, ok := overrides[s.Name]; ok {
+		e.Value, e.Source = shown(s, value), own
+		e.Chain = []Link{{s.Name, e.Value, own}}
+	} else if value, source, ok := n.value(s); ok {
+		e.Value, e.Source = shown(s, value), source
+	}
+	return e
+}
+
 // DescribeBroker describes every broker setting that takes effect, and those
-// without effect that were set.
+// without effect that were set. A value is the key's own: what another key gives
+// where this one has none is that key's.
 func DescribeBroker(n *Node) []Entry {
 	var entries []Entry
 	for _, s := range All(Broker) {
 		if _, _, given := n.set(s.Name); s.Accepted && !given && !feedsTopics[s.Name] {
 			continue
 		}
-		e := Entry{Setting: s, ReadOnly: !s.Dynamic}
-		value, source, ok := n.value(s)
-		if ok {
-			e.Value, e.Source = shown(s, value), source
+		e := Entry{Setting: s, ReadOnly: !s.Dynamic, Source: DefaultConfig}
+		switch s.Name {
+		case "node.id", "broker.id":
+			n.describeID(&e)
+		default:
+			if value, source, ok := n.set(s.Name); ok {
+				e.Value, e.Source = shown(s, value), source
+			} else if !s.Null {
+				e.Value = shown(s, s.Default)
+			}
+			e.Chain = n.chain(s.Name, s.Synonyms)
 		}
-		n.chain(&e, s.Name)
-		for _, synonym := range s.Synonyms {
-			n.chain(&e, synonym.Name)
-		}
-		e.settle()
 		entries = append(entries, e)
 	}
 	return entries
 }
 
-// chain adds every place in which a broker key has a value.
-func (n *Node) chain(e *Entry, key string) {
-	s := Find(Broker, key)
-	if s == nil {
-		return
+// describeID describes node.id and broker.id: as in Kafka, each has what
+// either was given, and only the older has a default.
+func (n *Node) describeID(e *Entry) {
+	id, source, _ := n.value(Find(Broker, "node.id")) // it has a default
+	e.Value, e.Source = &id, source
+	if source != DefaultConfig {
+		e.Chain = []Link{{e.Setting.Name, &id, source}}
 	}
+	if e.Setting.Name == "broker.id" {
+		none := "-1"
+		e.Chain = append(e.Chain, Link{e.Setting.Name, &none, DefaultConfig})
+	}
+}
+
+// chain is every place in which a broker key or one of its synonyms has a
+// value, by source and then by key, from the key's own first place on.
+func (n *Node) chain(key string, synonyms []Synonym) []Link {
+	keys := []*Setting{Find(Broker, key)}
+	for _, synonym := range synonyms {
+		keys = append(keys, Find(Broker, synonym.Name))
+	}
+	var links []Link
 	for _, place := range []struct {
 		values map[string]string
 		source Source
 	}{{n.dynamic, DynamicBroker}, {n.dynamicDefault, DynamicDefaultBroker}, {n.static, StaticBroker}} {
-		if value, ok := place.values[key]; ok {
-			e.Chain = append(e.Chain, Link{key, shown(s, value), place.source})
+		for _, s := range keys {
+			if value, ok := place.values[s.Name]; ok {
+				links = append(links, Link{s.Name, shown(s, value), place.source})
+			}
 		}
 	}
-	if !s.Null {
-		e.Chain = append(e.Chain, Link{key, shown(s, s.Default), DefaultConfig})
+	for _, s := range keys {
+		if !s.Null {
+			links = append(links, Link{s.Name, shown(s, s.Default), DefaultConfig})
+		}
 	}
-}
-
-// add puts a value in force and at the head of the chain.
-func (e *Entry) add(name, value string, source Source, s *Setting) {
-	e.Value, e.Source = shown(s, value), source
-	e.Chain = append(e.Chain, Link{name, e.Value, source})
-}
-
-// settle gives an entry without any value its source.
-func (e *Entry) settle() {
-	if e.Source == 0 {
-		e.Source = DefaultConfig
+	own := slices.IndexFunc(links, func(l Link) bool { return l.Name == key })
+	if own < 0 {
+		return nil
 	}
+	return links[own:]
 }
 
 // shown is a value as a client may see it.

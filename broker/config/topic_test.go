@@ -209,12 +209,15 @@ func TestDescribe(t *testing.T) {
 	check := func(name, value string, source Source, chain int) {
 		t.Helper()
 		e := entries[name]
-		if e.Value == nil || *e.Value != value || e.Source != source || len(e.Chain) != chain {
+		if e.Value == nil && value != "null" || e.Value != nil && *e.Value != value || e.Source != source || len(e.Chain) != chain {
 			t.Errorf("%s: %+v", name, e)
 		}
 	}
 	check("segment.bytes", "3000000", DynamicTopic, 3)
-	check("retention.ms", "3600000", StaticBroker, 2)
+	check("retention.ms", "3600000", StaticBroker, 0) // log.retention.ms, its key, has no value
+	check("flush.ms", maxLong, DefaultConfig, 0)
+	check("local.retention.ms", "-2", DefaultConfig, 1)
+	check("remote.storage.enable", "false", DefaultConfig, 0) // no broker key
 	check("cleanup.policy", "delete", DefaultConfig, 1)
 	check("min.compaction.lag.ms", "0", DefaultConfig, 1)
 	for _, e := range DescribeBroker(n) {
@@ -222,12 +225,49 @@ func TestDescribe(t *testing.T) {
 	}
 	check("log.segment.bytes", "2000000", DynamicDefaultBroker, 2)
 	check("num.partitions", "1", DefaultConfig, 1)
+	check("log.retention.ms", "null", DefaultConfig, 0)
+	check("log.retention.hours", "1", StaticBroker, 2)
+	check("node.id", "0", DefaultConfig, 0)
+	check("broker.id", "0", DefaultConfig, 1)
 	if !entries["num.partitions"].ReadOnly || entries["log.segment.bytes"].ReadOnly {
 		t.Error("read-only is wrong")
 	}
 	if _, ok := entries["num.io.threads"]; ok {
 		t.Error("a setting without effect is described though nobody set it")
 	}
+}
+
+// A key that stands in for another is shown behind it, and only then.
+func TestDescribeShowsSynonymsFromTheKeyOn(t *testing.T) {
+	n, err := mustLoad(t, "log.retention.hours=1", "node.id=7").WithDynamic(nil, map[string]string{"log.retention.ms": "60000"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows := func(entries []Entry, name, want string) {
+		t.Helper()
+		for _, e := range entries {
+			if e.Setting.Name != name {
+				continue
+			}
+			got := ""
+			for _, l := range e.Chain {
+				got += fmt.Sprintf("%s=%s from %d; ", l.Name, *l.Value, l.Source)
+			}
+			if got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+			return
+		}
+		t.Errorf("%s is not described", name)
+	}
+	behind := "log.retention.ms=60000 from 2; log.retention.hours=1 from 4; log.retention.hours=168 from 5; "
+	shows(DescribeTopic(n, nil), "retention.ms", behind)
+	shows(DescribeTopic(n, map[string]string{"retention.ms": "5"}), "retention.ms", "retention.ms=5 from 1; "+behind)
+	shows(DescribeBroker(n), "log.retention.ms", behind)
+	shows(DescribeBroker(n), "node.id", "node.id=7 from 4; ")
+	shows(DescribeBroker(n), "broker.id", "broker.id=7 from 4; broker.id=-1 from 5; ")
+	shows(DescribeGroup(n, nil), "consumer.session.timeout.ms", "consumer.session.timeout.ms=45000 from 5; ")
+	shows(DescribeGroup(n, map[string]string{"consumer.session.timeout.ms": "50000"}), "consumer.session.timeout.ms", "consumer.session.timeout.ms=50000 from 8; ")
 }
 
 // TestRegistryHoldsTogether: every default obeys its own rule, every synonym exists, every sentence is one.

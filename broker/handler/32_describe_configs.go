@@ -2,6 +2,7 @@ package handler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,15 +15,21 @@ import (
 )
 
 // handleDescribeConfigs answers DescribeConfigs (API key 32): every setting of
-// a topic, a group or this broker with its source, or those that are named.
+// a topic, a group or this broker with its source, or those that are named. A
+// resource of a type that Kafka does not have makes the whole request fail.
 func handleDescribeConfigs(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.DescribeConfigsRequest)
 	response := request.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	image := h.Metadata.Image()
+	unknown := unknownResourceType(request)
 	for _, resource := range request.Resources {
-		entries, err := h.describeResource(image, resource.ResourceType, resource.ResourceName)
+		var entries []config.Entry
+		err := unknown
+		if err == nil {
+			entries, err = h.describeResource(image, resource.ResourceType, resource.ResourceName)
+		}
 		out := kmsg.DescribeConfigsResponseResource{
-			ErrorCode: protocol.CodeOf(err), ErrorMessage: errorWords(err),
+			ErrorCode: protocol.CodeOf(err), ErrorMessage: describedWords(err),
 			ResourceType: resource.ResourceType, ResourceName: resource.ResourceName,
 		}
 		for _, e := range entries {
@@ -33,6 +40,29 @@ func handleDescribeConfigs(h *Handler, _ context.Context, _ *Request, in kmsg.Re
 		response.Resources = append(response.Resources, out)
 	}
 	return Answer{Response: response}
+}
+
+// unknownResourceType is the error of a request with a resource of a type that
+// Kafka does not have.
+func unknownResourceType(request *kmsg.DescribeConfigsRequest) error {
+	for _, resource := range request.Resources {
+		switch resource.ResourceType {
+		case kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeBrokerLogger,
+			kmsg.ConfigResourceTypeClientMetrics, kmsg.ConfigResourceTypeGroupConfig:
+		default:
+			return fmt.Errorf("%w: resource %q has the type %d, which there is not", protocol.ErrInvalidRequest, resource.ResourceName, int8(resource.ResourceType))
+		}
+	}
+	return nil
+}
+
+// describedWords is the message of a resource: empty where Kafka's is, for a
+// success and for a topic that is not there.
+func describedWords(err error) *string {
+	if err == nil || errors.Is(err, protocol.ErrUnknownTopicOrPartition) {
+		return new(string)
+	}
+	return errorWords(err)
 }
 
 func (h *Handler) describeResource(image *cluster.Image, kind kmsg.ConfigResourceType, name string) ([]config.Entry, error) {
@@ -107,16 +137,20 @@ func alteredForEvery(entries []config.Entry, values map[string]string) []config.
 			e.Value = &value
 		}
 		e.Source = config.DynamicDefaultBroker
-		e.Chain = slices.DeleteFunc(slices.Clone(e.Chain), func(l config.Link) bool { return l.Source == config.DynamicBroker })
+		e.Chain = slices.DeleteFunc(slices.Clone(e.Chain), func(l config.Link) bool { return l.Source != config.DynamicDefaultBroker })
 		altered = append(altered, e)
 	}
 	return altered
 }
 
 func describedConfig(e config.Entry, request *kmsg.DescribeConfigsRequest) kmsg.DescribeConfigsResponseResourceConfig {
+	source := config.DefaultConfig // Kafka's is that of the first synonym
+	if len(e.Chain) > 0 {
+		source = e.Chain[0].Source
+	}
 	out := kmsg.DescribeConfigsResponseResourceConfig{
 		Name: e.Setting.Name, Value: e.Value, ReadOnly: e.ReadOnly, IsSensitive: e.Setting.Sensitive(),
-		IsDefault: e.Source == config.DefaultConfig, Source: kmsg.ConfigSource(e.Source), ConfigType: kmsg.ConfigType(e.Setting.Type),
+		IsDefault: source == config.DefaultConfig, Source: kmsg.ConfigSource(source), ConfigType: kmsg.ConfigType(e.Setting.Type),
 	}
 	if request.IncludeDocumentation {
 		out.Documentation = &e.Setting.Doc

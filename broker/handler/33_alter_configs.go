@@ -55,6 +55,9 @@ func (a alteration) alter(of resourceName, changes []cluster.ConfigChange) error
 	var resource cluster.ConfigResource
 	switch of.kind {
 	case kmsg.ConfigResourceTypeTopic:
+		if of.name == "" {
+			return fmt.Errorf("%w: a topic has a name", protocol.ErrInvalidRequest)
+		}
 		if err := cluster.CheckTopicName(of.name); err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ func handleIncrementalAlterConfigs(h *Handler, _ context.Context, _ *Request, in
 		}
 		err := once.alter(resourceName{resource.ResourceType, resource.ResourceName}, changes)
 		response.Resources = append(response.Resources, kmsg.IncrementalAlterConfigsResponseResource{
-			ErrorCode: protocol.CodeOf(err), ErrorMessage: errorWords(err),
+			ErrorCode: protocol.CodeOf(err), ErrorMessage: ownWords(err),
 			ResourceType: resource.ResourceType, ResourceName: resource.ResourceName,
 		})
 	}

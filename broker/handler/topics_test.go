@@ -450,8 +450,17 @@ func TestDescribeConfigsAtEveryVersion(t *testing.T) {
 		if c := find(0, "max.message.bytes"); *c.Value != "999999" || c.Source != kmsg.ConfigSourceDynamicDefaultBrokerConfig {
 			t.Errorf("%+v", c)
 		}
-		if c := find(1, "retention.ms"); *c.Value != "3600000" || c.Source != kmsg.ConfigSourceStaticBrokerConfig || len(got.Resources[1].Configs) != 1 {
+		// Kafka's source is that of log.retention.ms, which is not set.
+		if c := find(1, "retention.ms"); *c.Value != "3600000" || c.Source != kmsg.ConfigSourceDefaultConfig || len(c.ConfigSynonyms) != 0 || len(got.Resources[1].Configs) != 1 {
 			t.Errorf("%+v", c)
+		}
+		if c := find(2, "log.retention.hours"); *c.Value != "1" || c.Source != kmsg.ConfigSourceStaticBrokerConfig {
+			t.Errorf("%+v", c)
+		}
+		for n, r := range got.Resources {
+			if empty := r.ErrorCode == 0 || r.ErrorCode == code(protocol.ErrUnknownTopicOrPartition); r.ErrorMessage == nil || (*r.ErrorMessage == "") != empty {
+				t.Errorf("%d: the message of code %d is %v", n, r.ErrorCode, r.ErrorMessage)
+			}
 		}
 		if c := find(2, "num.partitions"); *c.Value != "1" || c.Source != kmsg.ConfigSourceDefaultConfig || !c.ReadOnly ||
 			v >= 3 && (c.ConfigType != kmsg.ConfigTypeInt || c.Documentation == nil) {
@@ -463,8 +472,14 @@ func TestDescribeConfigsAtEveryVersion(t *testing.T) {
 		if c := find(9, "consumer.heartbeat.interval.ms"); *c.Value != "5000" || c.Source != kmsg.ConfigSourceDefaultConfig {
 			t.Errorf("%+v", c)
 		}
-		if c := find(3, "message.max.bytes"); len(got.Resources[3].Configs) != 1 || *c.Value != "999999" {
+		if c := find(3, "message.max.bytes"); len(got.Resources[3].Configs) != 1 || *c.Value != "999999" || len(c.ConfigSynonyms) != 1 {
 			t.Errorf("%+v", got.Resources[3].Configs)
+		}
+		whole := ask[*kmsg.DescribeConfigsResponse](t, h, v, &kmsg.DescribeConfigsRequest{Resources: []kmsg.DescribeConfigsRequestResource{{ResourceType: topic, ResourceName: "a"}, {ResourceType: 3, ResourceName: "x"}}})
+		for _, r := range whole.Resources {
+			if r.ErrorCode != code(protocol.ErrInvalidRequest) || len(r.Configs) != 0 {
+				t.Errorf("beside a type that there is not: %+v", r)
+			}
 		}
 	})
 }
@@ -490,7 +505,7 @@ func TestAlterConfigsAtEveryVersion(t *testing.T) {
 			{ResourceType: group, ResourceName: "h", Configs: one("consumer.heartbeat.interval.ms", "1")},
 			{ResourceType: group, ResourceName: ""},
 		}}
-		want := []*protocol.Error{nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidTopicException, protocol.ErrInvalidConfig, nil, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest,
+		want := []*protocol.Error{nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidRequest, protocol.ErrInvalidConfig, nil, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest,
 			nil, protocol.ErrInvalidConfig, protocol.ErrInvalidRequest}
 		for range 2 {
 			got := ask[*kmsg.AlterConfigsResponse](t, h, v, request)
@@ -518,9 +533,14 @@ func TestAlterConfigsAtEveryVersion(t *testing.T) {
 				{Name: "cleanup.policy", Op: kmsg.IncrementalAlterConfigOpAppend, Value: ref("compact")},
 				{Name: "flush.ms", Op: kmsg.IncrementalAlterConfigOpDelete}}},
 			{ResourceType: broker, ResourceName: "1", Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "log.retention.ms", Value: nil}}},
+			{ResourceType: topic, ResourceName: "", Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "segment.ms", Value: ref("9")}}},
+			{ResourceType: group, ResourceName: "g", Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "consumer.heartbeat.interval.ms", Op: 9, Value: ref("6000")}}},
 		}})
-		if got.Resources[0].ErrorCode != 0 || got.Resources[1].ErrorCode != code(protocol.ErrInvalidRequest) {
+		if got.Resources[0].ErrorCode != 0 || got.Resources[1].ErrorCode != code(protocol.ErrInvalidRequest) || got.Resources[2].ErrorCode != code(protocol.ErrInvalidRequest) {
 			t.Errorf("%+v", got.Resources)
+		}
+		if r := got.Resources[3]; r.ErrorCode != code(protocol.ErrUnknownServerError) || r.ErrorMessage != nil {
+			t.Errorf("an operation that there is not: %+v", r)
 		}
 		if o := overrides(); len(o) != 3 || o["retention.ms"] != "7" || o["segment.ms"] != "9" || o["cleanup.policy"] != "delete,compact" {
 			t.Errorf("%v", o)

@@ -55,8 +55,8 @@ func produceWith(change func(r *kmsg.ProduceRequest), acks int16, topics ...writ
 	}
 }
 
-// produceServed is the first version that is carried out; 0 to 2 are
-// advertised and refused, which the generic cases ask for.
+// produceServed is the first version that Kafka carries out; 0 to 2 it
+// advertises and refuses, which the generic cases ask for.
 const produceServed = 3
 
 func putAt16(position int, value uint16) func([]byte) {

@@ -40,9 +40,11 @@ var arrows = map[string][]string{
 	"cmd/fluxmq":      {"node", "config", "fault", "client", "logdump", "commitlog", "."},
 	"compat":          {".", "node"},
 
-	// Both read replies and results, never a broker's insides.
+	// These read replies and results, never a broker's insides.
 	"compat/differential": {"protocol", "record"},
-	"compat/report":       {"compat/differential"},
+	"compat/suite":        nil,
+	"compat/clients":      {"compat/suite"},
+	"compat/report":       {"compat/differential", "compat/suite"},
 }
 
 // Tests may look further: they build what they test.

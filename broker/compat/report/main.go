@@ -4,31 +4,25 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"fluxmq/broker/compat/differential"
+	"fluxmq/broker/compat/suite"
 )
 
 func main() {
 	results := flag.String("results", "broker/compat/results", "folder of the results")
 	page := flag.String("o", "COMPATIBILITY.md", "the page to write")
-	tests := flag.String("tests", "", "events of `go test -json` to count first: a file, or - for standard input")
 	flag.Parse()
-	if err := run(*results, *page, *tests); err != nil {
+	if err := run(*results, *page); err != nil {
 		fmt.Fprintln(os.Stderr, "report:", err)
 		os.Exit(1)
 	}
 }
 
-func run(results, page, tests string) error {
-	if tests != "" {
-		if err := count(results, tests); err != nil {
-			return err
-		}
-	}
+func run(results, page string) error {
 	text, err := pageOf(results)
 	if err != nil {
 		return err
@@ -36,27 +30,9 @@ func run(results, page, tests string) error {
 	return os.WriteFile(page, text, 0o644)
 }
 
-// count reads test events, shows what the tests print and keeps the counts.
-func count(results, tests string) error {
-	var events io.Reader = os.Stdin
-	if tests != "-" {
-		f, err := os.Open(tests)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		events = f
-	}
-	suites, err := countTests(events, os.Stdout)
-	if err != nil {
-		return err
-	}
-	return suites.save(filepath.Join(results, suitesFile))
-}
-
 const (
 	differentialFile = "differential.json"
-	suitesFile       = "suites.json"
+	clientsFolder    = "clients"
 )
 
 // pageOf makes the page of what results there are.
@@ -65,9 +41,9 @@ func pageOf(results string) ([]byte, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	suites, err := loadSuites(filepath.Join(results, suitesFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	clients, err := suite.Load(filepath.Join(results, clientsFolder))
+	if err != nil {
 		return nil, err
 	}
-	return write(apis, suites), nil
+	return write(apis, clients), nil
 }

@@ -7,19 +7,18 @@ import (
 	"strings"
 
 	"fluxmq/broker/compat/differential"
+	"fluxmq/broker/compat/suite"
 )
 
 // write is the whole page.
-func write(result differential.Result, suites suites) []byte {
+func write(result differential.Result, clients []suite.Result) []byte {
 	var b bytes.Buffer
 	b.WriteString("# Compatibility\n\nWritten by `make compat` from `broker/compat/results`; what is changed here by hand is lost.\n")
+	b.WriteString(suite.Section(clients))
 	if len(result.APIs) > 0 {
 		writeAPIs(&b, result)
 		writeAllowed(&b, result.Cases)
 		writeOpen(&b, result.Cases)
-	}
-	if len(suites) > 0 {
-		writeSuites(&b, suites)
 	}
 	return b.Bytes()
 }
@@ -151,11 +150,4 @@ func cell(text string) string {
 		text = strings.ToValidUTF8(text[:cellLimit], "") + "…"
 	}
 	return "`" + inCell.Replace(text) + "`"
-}
-
-func writeSuites(b *bytes.Buffer, all suites) {
-	b.WriteString("\n## Clients and suites\n\n| package | suite | passed | failed | skipped |\n|---|---|--:|--:|--:|\n")
-	for _, s := range all {
-		fmt.Fprintf(b, "| %s | %s | %d | %d | %d |\n", s.Package, s.Name, s.Passed, s.Failed, s.Skipped)
-	}
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks for the tools named as arguments (go git java maven). What is missing
+# Checks for the tools named as arguments (go git java maven python node kcat). What is missing
 # is installed with apt when this is a Debian or Ubuntu and we are root;
 # otherwise the one line to run is printed and the exit code is 3.
 set -euo pipefail
@@ -12,6 +12,9 @@ for tool in "$@"; do
     java)  major=$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p' || true)
            if [ "${major:-0}" -lt 17 ]; then missing+=("JDK 17 or newer"); packages+=(openjdk-17-jdk-headless); fi ;;
     maven) if ! command -v mvn >/dev/null; then missing+=(maven); packages+=(maven); fi ;;
+    python) if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=("Python 3 with venv"); packages+=(python3-venv); fi ;;
+    node)  if ! command -v npm >/dev/null; then missing+=("Node.js with npm"); packages+=(nodejs npm); fi ;;
+    kcat)  if ! command -v kcat >/dev/null; then missing+=(kcat); packages+=(kcat); fi ;;
     *) echo "setup: unknown tool $tool" >&2; exit 2 ;;
   esac
 done

@@ -1,5 +1,6 @@
 package fluxmq;
 
+import java.lang.reflect.Method;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -11,11 +12,15 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.DescribeTopicsResult;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -59,8 +64,44 @@ public final class Broker {
     public static String topic(Admin admin, String what, int partitions, String... configs) throws Exception {
         String topic = name(what);
         get(admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1).configs(map(configs)))).all());
-        await("leaders of " + topic, () -> get(admin.describeTopics(List.of(topic)).allTopicNames()).get(topic).partitions().stream().allMatch(p -> p.leader() != null));
+        await("leaders of " + topic, () -> describe(admin, topic).partitions().stream().allMatch(p -> p.leader() != null));
         return topic;
+    }
+
+    /** The topic's description. allTopicNames() came with 3.1 and all() went with 4.0: no call for it is in every client that runs these tests. */
+    public static TopicDescription describe(Admin admin, String topic) throws Exception {
+        DescribeTopicsResult result = admin.describeTopics(List.of(topic));
+        Method all;
+        try {
+            all = DescribeTopicsResult.class.getMethod("allTopicNames");
+        } catch (NoSuchMethodException e) {
+            all = DescribeTopicsResult.class.getMethod("all");
+        }
+        @SuppressWarnings("unchecked")
+        Future<Map<String, TopicDescription>> descriptions = (Future<Map<String, TopicDescription>>) all.invoke(result);
+        return get(descriptions).get(topic);
+    }
+
+    /** Sends a record for each timestamp, and returns when all are acknowledged. */
+    public static void send(String topic, int partition, long... timestamps) throws Exception {
+        try (KafkaProducer<byte[], byte[]> producer = producer()) {
+            List<Future<RecordMetadata>> sent = new ArrayList<>();
+            for (long timestamp : timestamps) {
+                sent.add(producer.send(new ProducerRecord<>(topic, partition, timestamp, null, bytes("v"))));
+            }
+            for (Future<RecordMetadata> one : sent) {
+                get(one);
+            }
+        }
+    }
+
+    /** That many timestamps, a millisecond apart, from an hour ago on. */
+    public static long[] times(int count) {
+        long[] times = new long[count];
+        for (int i = 0; i < count; i++) {
+            times[i] = AN_HOUR_AGO + i;
+        }
+        return times;
     }
 
     public static KafkaProducer<byte[], byte[]> producer(String... properties) {

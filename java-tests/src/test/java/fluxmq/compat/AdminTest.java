@@ -1,8 +1,9 @@
 package fluxmq.compat;
 
 import static fluxmq.Broker.await;
-import static fluxmq.Broker.bytes;
 import static fluxmq.Broker.get;
+import static fluxmq.Broker.send;
+import static fluxmq.Broker.times;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
@@ -12,12 +13,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import fluxmq.Broker;
 import fluxmq.RequiresBroker;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.Config;
@@ -25,7 +22,6 @@ import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.CreateTopicsOptions;
 import org.apache.kafka.clients.admin.DescribeClusterResult;
-import org.apache.kafka.clients.admin.ListOffsetsResult.ListOffsetsResultInfo;
 import org.apache.kafka.clients.admin.LogDirDescription;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -36,28 +32,21 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.clients.producer.RecordMetadata;
-import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.Node;
-import org.apache.kafka.common.TopicCollection;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.ApiException;
-import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.GroupNotEmptyException;
 import org.apache.kafka.common.errors.InvalidConfigurationException;
 import org.apache.kafka.common.errors.InvalidPartitionsException;
 import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.OffsetOutOfRangeException;
-import org.apache.kafka.common.errors.TopicExistsException;
-import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** What Apache Kafka's admin client asks of a broker. */
+/** What every release of Apache Kafka's admin client asks of a broker. */
 @RequiresBroker
 @Timeout(60)
 class AdminTest {
@@ -73,26 +62,6 @@ class AdminTest {
         admin.close(Duration.ofSeconds(5));
     }
 
-    private static void send(String topic, int partition, long... timestamps) throws Exception {
-        try (KafkaProducer<byte[], byte[]> producer = Broker.producer()) {
-            List<Future<RecordMetadata>> sent = new ArrayList<>();
-            for (long timestamp : timestamps) {
-                sent.add(producer.send(new ProducerRecord<>(topic, partition, timestamp, null, bytes("v"))));
-            }
-            for (Future<RecordMetadata> one : sent) {
-                get(one);
-            }
-        }
-    }
-
-    private static long[] times(int count) {
-        long[] times = new long[count];
-        for (int i = 0; i < count; i++) {
-            times[i] = Broker.AN_HOUR_AGO + i;
-        }
-        return times;
-    }
-
     private static long offset(TopicPartition partition, OffsetSpec spec) throws Exception {
         return get(admin.listOffsets(Map.of(partition, spec)).all()).get(partition).offset();
     }
@@ -104,45 +73,6 @@ class AdminTest {
         assertFalse(nodes.isEmpty());
         assertTrue(nodes.contains(get(cluster.controller())), "the controller is one of the nodes");
         assertFalse(get(cluster.clusterId()).isEmpty());
-    }
-
-    @Test
-    void createsDescribesListsAndDeletesTopics() throws Exception {
-        String topic = Broker.name("life");
-        var created = admin.createTopics(List.of(new NewTopic(topic, Optional.of(3), Optional.empty()).configs(Map.of("retention.ms", "3600000"))));
-        get(created.all());
-        assertEquals(3, get(created.numPartitions(topic)));
-        Uuid id = get(created.topicId(topic));
-        await("a leader of each", () -> get(admin.describeTopics(List.of(topic)).allTopicNames()).get(topic).partitions().stream().allMatch(p -> p.leader() != null));
-
-        TopicDescription description = get(admin.describeTopics(List.of(topic)).allTopicNames()).get(topic);
-        assertEquals(3, description.partitions().size());
-        assertEquals(id, description.topicId());
-        assertFalse(description.isInternal());
-        description.partitions().forEach(p -> {
-            assertEquals(1, p.replicas().size());
-            assertEquals(p.replicas(), p.isr());
-        });
-        assertEquals(topic, get(admin.describeTopics(TopicCollection.ofTopicIds(List.of(id))).allTopicIds()).get(id).name());
-        assertTrue(get(admin.listTopics().names()).contains(topic));
-
-        assertThrows(TopicExistsException.class, () -> get(admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1))).all()));
-
-        get(admin.deleteTopics(List.of(topic)).all());
-        await("the topic is gone", () -> !get(admin.listTopics().names()).contains(topic));
-        await("it is unknown", () -> {
-            try {
-                get(admin.describeTopics(List.of(topic)).allTopicNames());
-                return false;
-            } catch (UnknownTopicOrPartitionException e) {
-                return true;
-            }
-        });
-        assertThrows(UnknownTopicOrPartitionException.class, () -> get(admin.deleteTopics(List.of(topic)).all()));
-
-        // The same name again is another topic, and empty.
-        get(admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1))).all());
-        await("the new topic has another id", () -> !get(admin.describeTopics(List.of(topic)).allTopicNames()).get(topic).topicId().equals(id));
     }
 
     @Test
@@ -165,7 +95,7 @@ class AdminTest {
         send(topic, 0, times(3));
         get(admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(4))).all());
         await("four partitions with leaders", () -> {
-            TopicDescription description = get(admin.describeTopics(List.of(topic)).allTopicNames()).get(topic);
+            TopicDescription description = Broker.describe(admin, topic);
             return description.partitions().size() == 4 && description.partitions().stream().allMatch(p -> p.leader() != null);
         });
         send(topic, 3, times(2));
@@ -216,19 +146,15 @@ class AdminTest {
     }
 
     @Test
-    void listsOffsetsOfEveryKind() throws Exception {
+    void listsOffsets() throws Exception {
         String topic = Broker.topic(admin, "offsets", 1);
         TopicPartition partition = new TopicPartition(topic, 0);
         assertEquals(0, offset(partition, OffsetSpec.earliest()));
         assertEquals(0, offset(partition, OffsetSpec.latest()));
         long base = Broker.AN_HOUR_AGO;
-        // The latest timestamp is not the last record's.
         send(topic, 0, base, base + 10, base + 90, base + 50);
         assertEquals(0, offset(partition, OffsetSpec.earliest()));
         assertEquals(4, offset(partition, OffsetSpec.latest()));
-        ListOffsetsResultInfo max = get(admin.listOffsets(Map.of(partition, OffsetSpec.maxTimestamp())).all()).get(partition);
-        assertEquals(2, max.offset());
-        assertEquals(base + 90, max.timestamp());
         assertEquals(1, offset(partition, OffsetSpec.forTimestamp(base + 1)));
         assertEquals(-1, offset(partition, OffsetSpec.forTimestamp(base + 91)));
     }
@@ -265,44 +191,30 @@ class AdminTest {
     }
 
     @Test
-    void listsDescribesAltersAndDeletesGroups() throws Exception {
-        String topic = Broker.topic(admin, "group-admin", 2);
-        String group = Broker.name("group-admin");
-        TopicPartition first = new TopicPartition(topic, 0);
-        TopicPartition second = new TopicPartition(topic, 1);
+    @SuppressWarnings("deprecation") // listConsumerGroups has a successor in 4.1; GroupAdminTest asks that one
+    void describesAltersAndDeletesGroups() throws Exception {
+        String topic = Broker.topic(admin, "groups", 1);
+        String group = Broker.name("groups");
+        TopicPartition partition = new TopicPartition(topic, 0);
         send(topic, 0, times(10));
         try (KafkaConsumer<byte[], byte[]> consumer = Broker.consumer("group.id", group, "client.id", "member-one")) {
             consumer.subscribe(List.of(topic));
             Broker.poll(consumer, 10);
-            consumer.commitSync(Map.of(first, new OffsetAndMetadata(7, "seven")));
-
+            consumer.commitSync(Map.of(partition, new OffsetAndMetadata(7, "seven")));
             ConsumerGroupDescription description = get(admin.describeConsumerGroups(List.of(group)).all()).get(group);
-            assertEquals(GroupState.STABLE, description.groupState());
             assertEquals("range", description.partitionAssignor());
             assertEquals(1, description.members().size());
-            var member = description.members().iterator().next();
-            assertEquals("member-one", member.clientId());
-            assertEquals(Set.of(first, second), member.assignment().topicPartitions());
-            assertTrue(get(admin.listGroups().all()).stream().anyMatch(g -> g.groupId().equals(group) && g.protocol().equals("consumer")));
+            assertEquals("member-one", description.members().iterator().next().clientId());
+            assertTrue(get(admin.listConsumerGroups().all()).stream().anyMatch(g -> g.groupId().equals(group) && !g.isSimpleConsumerGroup()));
             assertThrows(GroupNotEmptyException.class, () -> get(admin.deleteConsumerGroups(List.of(group)).all()));
         }
-        await("the group is empty", () -> get(admin.describeConsumerGroups(List.of(group)).all()).get(group).groupState() == GroupState.EMPTY);
-        OffsetAndMetadata committed = get(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata()).get(first);
-        assertEquals(7, committed.offset());
-        assertEquals("seven", committed.metadata());
-
-        get(admin.alterConsumerGroupOffsets(group, Map.of(first, new OffsetAndMetadata(3), second, new OffsetAndMetadata(0))).all());
-        Map<TopicPartition, OffsetAndMetadata> altered = get(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata());
-        assertEquals(3, altered.get(first).offset());
-        assertEquals(0, altered.get(second).offset());
-        try (KafkaConsumer<byte[], byte[]> consumer = Broker.consumer("group.id", group)) {
-            consumer.subscribe(List.of(topic));
-            assertEquals(3, Broker.poll(consumer, 7).get(0).offset(), "the group goes on at the altered offset");
-        }
-        await("the group is empty again", () -> get(admin.describeConsumerGroups(List.of(group)).all()).get(group).groupState() == GroupState.EMPTY);
+        await("the group is empty", () -> get(admin.describeConsumerGroups(List.of(group)).all()).get(group).members().isEmpty());
+        get(admin.alterConsumerGroupOffsets(group, Map.of(partition, new OffsetAndMetadata(3, "three"))).all());
+        OffsetAndMetadata altered = get(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata()).get(partition);
+        assertEquals(3, altered.offset());
+        assertEquals("three", altered.metadata());
         get(admin.deleteConsumerGroups(List.of(group)).all());
-        assertThrows(GroupIdNotFoundException.class, () -> get(admin.deleteConsumerGroups(List.of(group)).all()));
-        assertFalse(get(admin.listGroups().all()).stream().anyMatch(g -> g.groupId().equals(group)));
+        assertFalse(get(admin.listConsumerGroups().all()).stream().anyMatch(g -> g.groupId().equals(group)));
     }
 
     @Test

@@ -15,12 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Future;
-import org.apache.kafka.clients.admin.AbortTransactionSpec;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.ProducerState;
-import org.apache.kafka.clients.admin.TransactionDescription;
-import org.apache.kafka.clients.admin.TransactionListing;
-import org.apache.kafka.clients.admin.TransactionState;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -31,13 +26,12 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.InvalidProducerEpochException;
 import org.apache.kafka.common.errors.ProducerFencedException;
-import org.apache.kafka.common.errors.TransactionalIdNotFoundException;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Transactions as the Java producer, the read_committed consumer and the admin client see them. */
+/** Transactions as the Java producer and the read_committed consumer see them. */
 @RequiresBroker
 @Timeout(60)
 class TransactionTest {
@@ -176,33 +170,6 @@ class TransactionTest {
             get(send(slow, topic, 0, "slow"));
             await("the marker", () -> reader.endOffsets(List.of(partition)).get(partition) == 2);
             assertThrows(KafkaException.class, slow::commitTransaction);
-        }
-    }
-
-    @Test
-    void theAdminClientSeesAndAbortsTransactions() throws Exception {
-        String topic = Broker.topic(admin, "hanging", 1);
-        TopicPartition partition = new TopicPartition(topic, 0);
-        String id = Broker.name("hanging");
-        assertThrows(TransactionalIdNotFoundException.class, () -> get(admin.describeTransactions(List.of(id)).description(id)));
-        try (KafkaProducer<byte[], byte[]> producer = producer(id)) {
-            producer.initTransactions();
-            producer.beginTransaction();
-            get(send(producer, topic, 0, "open"));
-            TransactionDescription description = get(admin.describeTransactions(List.of(id)).description(id));
-            assertEquals(TransactionState.ONGOING, description.state());
-            assertEquals(Set.of(partition), description.topicPartitions());
-            TransactionListing listing = get(admin.listTransactions().all()).stream().filter(t -> t.transactionalId().equals(id)).findFirst().orElseThrow();
-            assertEquals(description.producerId(), listing.producerId());
-            ProducerState state = get(admin.describeProducers(List.of(partition)).partitionResult(partition)).activeProducers().get(0);
-            assertEquals(description.producerId(), state.producerId());
-            assertEquals(0, state.currentTransactionStartOffset().orElse(-1));
-            get(admin.abortTransaction(new AbortTransactionSpec(partition, state.producerId(), (short) state.producerEpoch(), state.coordinatorEpoch().orElse(0))).all());
-            try (KafkaConsumer<byte[], byte[]> reader = Broker.consumer(COMMITTED)) {
-                await("the partition is stable again", () -> reader.endOffsets(List.of(partition)).get(partition) == 2);
-            }
-            get(admin.fenceProducers(List.of(id)).all());
-            assertThrows(KafkaException.class, producer::commitTransaction);
         }
     }
 }

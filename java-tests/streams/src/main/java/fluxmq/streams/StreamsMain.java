@@ -1,0 +1,54 @@
+package fluxmq.streams;
+
+import java.time.Duration;
+import java.util.Properties;
+import java.util.concurrent.CountDownLatch;
+import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
+
+/**
+ * Runs {@link RunningSums} until it is told to stop: {@code StreamsMain <bootstrap servers> <state directory>}. It prints its states, and the errors
+ * that end a thread; such a thread is replaced. SIGTERM stops it in order; it is meant to be killed.
+ */
+public final class StreamsMain {
+    private static final Duration CLOSE_LIMIT = Duration.ofSeconds(20);
+
+    private StreamsMain() {}
+
+    public static void main(String[] args) throws InterruptedException {
+        if (args.length != 2) {
+            System.err.println("usage: StreamsMain <bootstrap servers> <state directory>");
+            System.exit(2);
+        }
+        KafkaStreams streams = new KafkaStreams(RunningSums.topology(), settings(args[0], args[1]));
+        streams.setStateListener((now, before) -> System.out.println("state " + now));
+        streams.setUncaughtExceptionHandler(e -> {
+            System.out.println("replaced a thread that ended with " + e);
+            e.printStackTrace(System.out);
+            return StreamThreadExceptionResponse.REPLACE_THREAD;
+        });
+        CountDownLatch stop = new CountDownLatch(1);
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            System.out.println(streams.close(CLOSE_LIMIT) ? "closed" : "not closed within " + CLOSE_LIMIT);
+            stop.countDown();
+        }));
+        streams.start();
+        stop.await();
+    }
+
+    private static Properties settings(String bootstrap, String stateDirectory) {
+        Properties all = new Properties();
+        all.put(StreamsConfig.APPLICATION_ID_CONFIG, "sums");
+        all.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrap);
+        all.put(StreamsConfig.STATE_DIR_CONFIG, stateDirectory);
+        all.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
+        all.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 2);
+        all.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
+        // A killed application is missed as soon as a broker with Kafka's defaults allows.
+        all.put("session.timeout.ms", 6000);
+        all.put("heartbeat.interval.ms", 1000);
+        all.put("auto.offset.reset", "earliest");
+        return all;
+    }
+}

@@ -18,10 +18,10 @@ BUDGET   ?= 30m
 TRIALFLAGS = $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(BLOCKS),--blocks $(BLOCKS)) $(if $(CLIENT),--client $(CLIENT)) $(if $(OUT),--out $(OUT)) $(if $(JUNIT),--junit $(JUNIT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-go build scenario compare gate prove-gate prove-interrupt prove-tune tune-race versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger check-formats compat compaction-scale differential targets docs clean
+.PHONY: help setup setup-go build scenario compare gate prove-gate prove-interrupt prove-tune tune-race versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger check-formats compat compat-exactly-once compat-groups compaction-scale differential targets docs clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-20s %s\n",$$1,$$2}' Makefile
 
 setup: ## check for Go, JDK, Maven, git; install what is missing with apt when root
 	@tools/setup/setup.sh go git java maven
@@ -94,8 +94,14 @@ check-formats: build ## the real benchstat, Otava, JUnit and HdrHistogram reader
 compaction-scale: build ## compact GIB=10 with 1,000,000 keys beside a paced producer: what is left, memory, latency before and beside it
 	@COMPACTION_GIB=$${GIB:-10} $(GO) test ./broker/compat -run TestCompactionAtScale -count=1 -v -timeout 60m
 
-compat: setup build ## real clients, Kafka's own tools and the differential test; writes COMPATIBILITY.md
-	@tools/checks/compat.sh
+compat: setup build ## real clients, Kafka's own tools and the differential test; writes COMPATIBILITY.md [SUITES=kcat,streams] [KILLS=20] [QUICK=1]
+	@tools/checks/compat.sh $(if $(SUITES),-suites $(SUITES)) $(if $(KILLS),-kills $(KILLS)) $(if $(filter 1,$(QUICK)),-quick)
+
+compat-exactly-once: setup build ## TransactionalMessageCopier over RECORDS=1000000 with aborts while the broker is killed KILLS=10 times: no loss, no duplicate, nothing aborted
+	@tools/checks/compat.sh -suites exactly-once -records $${RECORDS:-1000000} -kills $${KILLS:-10}
+
+compat-groups: build ## how long 100 members over 500 partitions take to settle, and the CPU that N=10000 heartbeating groups cost
+	@FLUXMQ_LARGE_GROUP=1 FLUXMQ_MANY_GROUPS=$${N:-10000} $(GO) test ./broker/compat -run '^(TestLargeGroup|TestManyGroups)$$' -count=1 -v -timeout 20m
 
 differential: setup build ## the same requests to our broker and to Apache Kafka, replies compared [DIFFERENTIAL_VERSIONS=all]
 	@tools/checks/differential.sh
@@ -108,4 +114,4 @@ docs: build ## write the generated pages (docs/settings.md, docs/tuning.md)
 	@bin/fluxbench tune --markdown > docs/tuning.md
 
 clean: ## remove what was built (not reports)
-	@rm -rf bin .cache/build java-tests/target
+	@rm -rf bin .cache/build java-tests/target java-tests/*/target

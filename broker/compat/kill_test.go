@@ -3,9 +3,6 @@ package compat
 import (
 	"context"
 	"encoding/binary"
-	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,20 +17,8 @@ import (
 // while the same producers go on through every restart. After each restart
 // every acknowledged record must be there, in order, once.
 func TestKillLoop(t *testing.T) {
-	kills := 3
-	if s := os.Getenv("FLUXMQ_KILLS"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			t.Fatalf("FLUXMQ_KILLS=%q: %v", s, err)
-		}
-		kills = n
-	}
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("FLUXMQ_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64) // a wrong seed is only another seed
-	}
-	rng := rand.New(rand.NewPCG(seed, 1))
-	t.Logf("FLUXMQ_SEED=%d", seed)
+	kills := fromEnvironment(t, "FLUXMQ_KILLS", 3)
+	rng := seeded(t)
 
 	const topic, partitions, producers = "kill-loop", 4, 3
 	b := newProcess(t, "--override", "log.segment.bytes=1048576") // rolls happen under fire too

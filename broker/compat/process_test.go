@@ -91,8 +91,11 @@ func (b *brokerProcess) kill(t *testing.T) {
 	b.running = false
 }
 
-func (b *brokerProcess) tail() string {
-	f, err := os.Open(b.log.Name())
+func (b *brokerProcess) tail() string { return tail(b.log.Name()) }
+
+// tail returns the last lines of a file.
+func tail(path string) string {
+	f, err := os.Open(path)
 	if err != nil {
 		return err.Error()
 	}

@@ -3,7 +3,9 @@ package compat
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -100,8 +102,8 @@ func (m *members) await(t *testing.T, what string, done func() bool) {
 }
 
 // TestSarama holds sarama's producer in every codec, its consumer group of
-// two members and its admin calls, in the protocol versions of the Kafka
-// releases that change the most.
+// two members, its transactions and its admin calls, in the protocol versions
+// of the Kafka releases that change the most.
 func TestSarama(t *testing.T) {
 	for _, version := range []sarama.KafkaVersion{sarama.V1_1_0_0, sarama.V2_8_0_0, sarama.MaxVersion} {
 		t.Run(version.String(), func(t *testing.T) {
@@ -114,6 +116,7 @@ func TestSarama(t *testing.T) {
 			must(t, "CreateTopic", admin.CreateTopic("t", &sarama.TopicDetail{NumPartitions: 4, ReplicationFactor: 1}, false))
 			sent := saramaProduce(t, addr, version)
 			saramaGroup(t, addr, config, admin, sent)
+			saramaTransactions(t, addr, version, admin)
 			saramaAdmin(t, admin, version)
 		})
 	}
@@ -221,6 +224,138 @@ func saramaGroup(t *testing.T, addr string, config *sarama.Config, admin sarama.
 		t.Errorf("ListConsumerGroups: %v", groups)
 	}
 	must(t, "DeleteConsumerGroup", admin.DeleteConsumerGroup("g"))
+}
+
+// saramaTransactions commits and aborts records and offsets in transactions.
+// A reader of committed records, and a group that starts at the committed
+// offset, see what was committed; and a second producer of the same id fences the first.
+func saramaTransactions(t *testing.T, addr string, version sarama.KafkaVersion, admin sarama.ClusterAdmin) {
+	const topic, group, each = "txn", "txn-group", 10
+	must(t, "CreateTopic", admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false))
+	config := saramaConfig(version)
+	config.Producer.Idempotent, config.Net.MaxOpenRequests = true, 1
+	config.Producer.Transaction.ID = "sarama-" + version.String()
+	producer, err := sarama.NewSyncProducer([]string{addr}, config)
+	must(t, "NewSyncProducer", err)
+	transaction := func(name string, offset int64, commit bool) {
+		t.Helper()
+		must(t, "BeginTxn", producer.BeginTxn())
+		var batch []*sarama.ProducerMessage
+		for i := range each {
+			batch = append(batch, &sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder(fmt.Sprintf("%s %d", name, i))})
+		}
+		must(t, "SendMessages", producer.SendMessages(batch))
+		must(t, "AddOffsetsToTxn", producer.AddOffsetsToTxn(map[string][]*sarama.PartitionOffsetMetadata{topic: {{Partition: 0, Offset: offset}}}, group))
+		if commit {
+			must(t, "CommitTxn", producer.CommitTxn())
+		} else {
+			must(t, "AbortTxn", producer.AbortTxn())
+		}
+	}
+	committed := func() int64 {
+		t.Helper()
+		offsets, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: {0}})
+		must(t, "ListConsumerGroupOffsets", err)
+		return offsets.GetBlock(topic, 0).Offset
+	}
+	transaction("aborted", 3, false)
+	if got := committed(); got != -1 {
+		t.Errorf("an aborted transaction committed the offset %d", got)
+	}
+	transaction("first", 5, true)
+	transaction("undone", 9, false)
+	transaction("second", 25, true)
+	// A transaction takes 11 offsets, its marker included: 25 is within "undone".
+	if got := committed(); got != 25 {
+		t.Errorf("the committed offset is %d, want 25", got)
+	}
+
+	reading := saramaConfig(version)
+	reading.Consumer.IsolationLevel = sarama.ReadCommitted
+	want := []string{}
+	for _, name := range []string{"first", "second"} {
+		for i := range each {
+			want = append(want, fmt.Sprintf("%s %d", name, i))
+		}
+	}
+	if got := saramaRead(t, addr, reading, topic, len(want)); !slices.Equal(got, want) {
+		t.Errorf("read committed: %q", got)
+	}
+	m := &members{seen: map[string]int{}, who: map[string]bool{}, got: make(chan struct{}, 1)}
+	saramaMember(t, addr, reading, group, topic, m, func() {
+		m.await(t, "what follows the committed offset", func() bool { return len(m.seen) == each })
+	})
+	for value, times := range m.seen {
+		if !strings.HasPrefix(value, "second ") || times != 1 {
+			t.Errorf("the group read %q %d times", value, times)
+		}
+	}
+
+	must(t, "BeginTxn", producer.BeginTxn())
+	_, _, err = producer.SendMessage(&sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder("of the fenced")})
+	must(t, "SendMessage", err)
+	successor, err := sarama.NewSyncProducer([]string{addr}, config)
+	must(t, "NewSyncProducer", err)
+	if err := producer.CommitTxn(); err == nil {
+		t.Error("a producer committed though it had a successor")
+	}
+	_ = producer.Close() // it is fenced, and may say so
+	must(t, "closing the producer", successor.Close())
+	must(t, "DeleteConsumerGroup", admin.DeleteConsumerGroup(group))
+	must(t, "DeleteTopic", admin.DeleteTopic(topic))
+}
+
+// saramaRead reads so many values of a partition from its beginning.
+func saramaRead(t *testing.T, addr string, config *sarama.Config, topic string, count int) []string {
+	t.Helper()
+	consumer, err := sarama.NewConsumer([]string{addr}, config)
+	must(t, "NewConsumer", err)
+	partition, err := consumer.ConsumePartition(topic, 0, sarama.OffsetOldest)
+	must(t, "ConsumePartition", err)
+	defer func() {
+		must(t, "closing the partition", partition.Close())
+		must(t, "closing the consumer", consumer.Close())
+	}()
+	var values []string
+	deadline := time.After(30 * time.Second)
+	for len(values) < count {
+		select {
+		case message := <-partition.Messages():
+			values = append(values, string(message.Value))
+		case err := <-partition.Errors():
+			t.Fatalf("reading %s: %v", topic, err)
+		case <-deadline:
+			t.Fatalf("read %d of %d values of %s: %q", len(values), count, topic, values)
+		}
+	}
+	return values
+}
+
+// saramaMember is a member of a group while during runs.
+func saramaMember(t *testing.T, addr string, config *sarama.Config, group, topic string, m *members, during func()) {
+	t.Helper()
+	member, err := sarama.NewConsumerGroup([]string{addr}, group, config)
+	must(t, "NewConsumerGroup", err)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { // ends when member is closed
+		for err := range member.Errors() {
+			t.Errorf("consumer group: %v", err)
+		}
+	})
+	running.Go(func() { // ends with ctx
+		for ctx.Err() == nil {
+			if err := member.Consume(ctx, []string{topic}, m); err != nil {
+				t.Errorf("Consume: %v", err)
+				break
+			}
+		}
+		if err := member.Close(); err != nil {
+			t.Errorf("closing the consumer group: %v", err)
+		}
+	})
+	defer func() { stop(); running.Wait() }()
+	during()
 }
 
 func saramaAdmin(t *testing.T, admin sarama.ClusterAdmin, version sarama.KafkaVersion) {

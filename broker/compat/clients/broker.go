@@ -39,7 +39,7 @@ func (w workshop) startBroker(ctx context.Context, settings []string, words io.W
 	}
 	b := &brokerProcess{cmd: exec.Command(w.broker, args...), exited: make(chan error, 1), folder: folder}
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "KAFKA_") { // those are settings
+		if !strings.HasPrefix(v, "KAFKA_") && !strings.HasPrefix(v, "FLUXMQ_") { // those would be settings
 			b.cmd.Env = append(b.cmd.Env, v)
 		}
 	}

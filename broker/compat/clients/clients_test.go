@@ -49,14 +49,14 @@ func TestPinsAreThoseOfThePoms(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	all := []client{{name: "a"}, {name: "b"}, {name: "c"}}
+	all := []client{{name: "a"}, {name: "b"}, {name: "c"}, {name: "l", long: true}}
 	names := func(cs []client) (names string) {
 		for _, c := range cs {
 			names += c.name
 		}
 		return names
 	}
-	for _, c := range []struct{ asked, want string }{{"", "abc"}, {"b", "b"}, {"c,a", "ac"}} {
+	for _, c := range []struct{ asked, want string }{{"", "abc"}, {"b", "b"}, {"c,a", "ac"}, {"l,b", "bl"}} {
 		got, err := choose(all, c.asked)
 		if err != nil || names(got) != c.want {
 			t.Errorf("choose %q: %s, %v", c.asked, names(got), err)

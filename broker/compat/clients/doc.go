@@ -1,9 +1,9 @@
 // Command clients runs real clients' tests against this broker and leaves one
 // result a suite, from which broker/compat/report writes the page:
 //
-//	go run ./broker/compat/clients                        # every suite
-//	go run ./broker/compat/clients -quick -suites kcat,kafkajs
-//	go run ./broker/compat/clients -list
+//	clients                              # every suite but the long ones
+//	clients -quick -suites kcat,kafkajs
+//	clients -list
 //
 // A suite installs its client from the client's own registry (Maven Central,
 // PyPI, npm, the Go module proxy, Debian) into .cache/clients, at the version

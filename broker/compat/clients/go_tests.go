@@ -18,9 +18,9 @@ import (
 // long ones that have a target of their own, is franz-go's.
 const (
 	toolTests   = "^(TestKafkaTools|TestDump|TestTransactionalMessageCopier)"
-	saramaTests = "^TestSarama"
-	kcatTests   = "^TestKcat"
-	otherTests  = "^(TestKafka|TestDump|TestTransactionalMessageCopier|TestSarama|TestKcat|TestExactlyOnce|TestLargeGroup|TestManyGroups)"
+	saramaTests = "^Test(Old)?Sarama"
+	kcatTests   = "^Test(Old)?Kcat"
+	otherTests  = "^(TestKafka|TestDump|TestTransactionalMessageCopier|Test(Old)?Sarama|Test(Old)?Kcat|TestExactlyOnce|TestLargeGroup|TestManyGroups|TestCompactionAtScale)"
 )
 
 // goTests runs those tests of broker/compat, which start brokers of their own.
@@ -43,7 +43,7 @@ func moduleVersion(ctx context.Context, module string, words io.Writer) (string,
 func sarama() client {
 	return client{
 		name: "sarama", made: "sarama", budget: 6 * time.Minute,
-		covers: "producing in every codec, a group of two members, transactions with offsets, administration; as of Kafka 1.1, 2.8 and the newest it knows",
+		covers: "producing in every codec, a group of two members, transactions with offsets, administration, as of Kafka 1.1, 2.8 and the newest it knows; message formats v0 and v1, as of Kafka 0.8 to 0.10",
 		install: func(ctx context.Context, _ workshop, words io.Writer) (string, error) {
 			return moduleVersion(ctx, "github.com/IBM/sarama", words)
 		},
@@ -59,7 +59,7 @@ const franzGoModule = "github.com/twmb/franz-go"
 func franzGoFaults() client {
 	return client{
 		name: "franz-go-kill", made: "franz-go", budget: 30 * time.Minute, // the test's own is shorter
-		covers: "idempotent producers while the broker is killed, stopped and made to fail; every acknowledged record is there, once, in order",
+		covers: "idempotent producers while the broker is killed, stopped and made to fail; every acknowledged record is there, once, in order; message formats v0 and v1, as of Kafka 0.8 to 0.11",
 		install: func(ctx context.Context, _ workshop, words io.Writer) (string, error) {
 			return moduleVersion(ctx, franzGoModule, words)
 		},
@@ -106,7 +106,7 @@ var kcatVersion = regexp.MustCompile(`Version (\S+).*librdkafka ([0-9.]+)`)
 func kcat() client {
 	return client{
 		name: "kcat", made: "kcat, with the librdkafka of Debian", budget: 4 * time.Minute,
-		covers: "producing in every codec with and without idempotence, reading back, a group, offsets, metadata",
+		covers: "producing in every codec with and without idempotence, reading back, a group, offsets, metadata; message formats v0 and v1",
 		install: func(ctx context.Context, _ workshop, words io.Writer) (string, error) {
 			if err := (command{argv: []string{"tools/setup/setup.sh", "kcat"}, words: words}).run(ctx); err != nil {
 				return "", err

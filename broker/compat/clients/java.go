@@ -79,6 +79,20 @@ func kafkaTools() client {
 	}
 }
 
+// exactlyOnce is Apache Kafka's transactional copier over very many records.
+func exactlyOnce() client {
+	return client{
+		name: "exactly-once", made: "Apache Kafka's TransactionalMessageCopier", long: true, budget: 65 * time.Minute,
+		covers: "records (1,000,000 unless told otherwise) copied in transactions, a third of them aborted, the broker killed with SIGKILL meanwhile; read committed each is there once, in order",
+		install: func(_ context.Context, w workshop, _ io.Writer) (string, error) {
+			return w.kafkaRelease()
+		},
+		run: func(ctx context.Context, w workshop, _ string, words io.Writer) ([]suite.Case, error) {
+			return goTests(ctx, words, "^TestExactlyOnce$", time.Hour, "KAFKA_LIBS="+w.kafkaLibs, "FLUXMQ_EXACTLY_ONCE="+strconv.Itoa(w.records), "FLUXMQ_KILLS="+strconv.Itoa(w.kills))
+		},
+	}
+}
+
 // connect is a standalone worker of Kafka Connect with the connectors of files.
 func connect() client {
 	plugins := func(w workshop) string { return filepath.Join(w.cache, "connect", "plugins") }
@@ -93,7 +107,7 @@ func connect() client {
 				"-Dartifact=org.apache.kafka:connect-file:" + kafkaConnect, "-DoutputDirectory=" + filepath.Join(plugins(w), "file")}}.run(ctx)
 		},
 		run: func(ctx context.Context, w workshop, _ string, words io.Writer) ([]suite.Case, error) {
-			return goTests(ctx, words, "^TestKafkaConnect$", 5*time.Minute, "KAFKA_LIBS="+w.kafkaLibs, "KAFKA_CONNECT_PLUGINS="+plugins(w))
+			return goTests(ctx, words, "^TestKafkaConnect$", 5*time.Minute, "KAFKA_LIBS="+w.kafkaLibs, "FLUXMQ_CONNECT_PLUGINS="+plugins(w))
 		},
 	}
 }
@@ -116,7 +130,7 @@ func streams() client {
 			}
 			classpath := strings.Join([]string{classes, filepath.Join(libs(w), "*")}, string(os.PathListSeparator))
 			return goTests(ctx, words, "^TestKafkaStreams$", 5*time.Minute+time.Duration(w.kills)*perKill,
-				"KAFKA_STREAMS_CLASSPATH="+classpath, "FLUXMQ_STREAMS_KILLS="+strconv.Itoa(w.kills))
+				"FLUXMQ_STREAMS_CLASSPATH="+classpath, "FLUXMQ_STREAMS_KILLS="+strconv.Itoa(w.kills))
 		},
 	}
 }

@@ -18,15 +18,20 @@ import (
 var errInterrupted = errors.New("interrupted")
 
 func main() {
-	names := flag.String("suites", "", "suites to run, separated by commas; all when empty")
+	names := flag.String("suites", "", "suites to run, separated by commas; all but the long ones when empty")
 	results := flag.String("results", "broker/compat/results/clients", "folder of the results")
-	kills := flag.Int("kills", 20, "how often Kafka Streams, and the broker under it, are killed")
+	kills := flag.Int("kills", 20, "how often a suite that kills the broker does, and Kafka Streams with it")
+	records := flag.Int("records", 1_000_000, "how many records the suite exactly-once copies")
 	quick := flag.Bool("quick", false, "kill 3 times only")
 	list := flag.Bool("list", false, "list the suites and end")
 	flag.Parse()
 	if *list {
 		for _, c := range clients() {
-			fmt.Printf("%-12s %-40s %s\n", c.name, c.made, c.covers)
+			long := ""
+			if c.long {
+				long = " (long: only when named)"
+			}
+			fmt.Printf("%-14s %s: %s%s\n", c.name, c.made, c.covers, long)
 		}
 		return
 	}
@@ -34,8 +39,8 @@ func main() {
 		*kills = 3
 	}
 	chosen, err := choose(clients(), *names)
-	if err == nil && (flag.NArg() > 0 || *kills < 1) {
-		err = errors.New("-kills is at least 1, and there are no arguments")
+	if err == nil && (flag.NArg() > 0 || *kills < 1 || *records < 1) {
+		err = errors.New("-kills and -records are at least 1, and there are no arguments")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "clients:", err)
@@ -48,7 +53,7 @@ func main() {
 		<-signals
 		cancel(errInterrupted)
 	}()
-	failed, err := run(ctx, chosen, *results, *kills)
+	failed, err := run(ctx, chosen, *results, *kills, *records)
 	switch {
 	case errors.Is(err, errInterrupted):
 		fmt.Fprintln(os.Stderr, "clients: interrupted")
@@ -61,10 +66,10 @@ func main() {
 	}
 }
 
-// choose picks suites by name, in the order of the list.
+// choose picks suites by name, in the order of the list; without names all that are not long.
 func choose(all []client, names string) ([]client, error) {
 	if names == "" {
-		return all, nil
+		return slices.DeleteFunc(slices.Clone(all), func(c client) bool { return c.long }), nil
 	}
 	wanted := strings.Split(names, ",")
 	var chosen []client
@@ -82,8 +87,8 @@ func choose(all []client, names string) ([]client, error) {
 }
 
 // run performs suites one after another, saves each result at once, and says whether a case failed.
-func run(ctx context.Context, chosen []client, results string, kills int) (bool, error) {
-	w, err := newWorkshop(kills)
+func run(ctx context.Context, chosen []client, results string, kills, records int) (bool, error) {
+	w, err := newWorkshop(kills, records)
 	if err != nil {
 		return false, err
 	}
@@ -107,11 +112,11 @@ func run(ctx context.Context, chosen []client, results string, kills int) (bool,
 }
 
 // newWorkshop checks that this is the repository's root and that the broker is built.
-func newWorkshop(kills int) (workshop, error) {
+func newWorkshop(kills, records int) (workshop, error) {
 	if _, err := os.Stat("go.mod"); err != nil {
 		return workshop{}, fmt.Errorf("it runs in the root of the repository: %w", err)
 	}
-	w := workshop{kafkaLibs: os.Getenv("KAFKA_LIBS"), kills: kills}
+	w := workshop{kafkaLibs: os.Getenv("KAFKA_LIBS"), kills: kills, records: records}
 	var err error
 	if w.cache, err = filepath.Abs(".cache/clients"); err != nil {
 		return workshop{}, err

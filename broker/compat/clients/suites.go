@@ -17,6 +17,7 @@ func clients() []client {
 		kafkaTools(),
 		connect(),
 		streams(),
+		exactlyOnce(),
 	}
 }
 

@@ -18,7 +18,8 @@ type workshop struct {
 	cache     string // absolute; what is installed, and logs
 	broker    string // absolute; the binary
 	kafkaLibs string // folder of Apache Kafka's jars; "" where there is none
-	kills     int    // of Kafka Streams and of the broker under it, and of the broker under franz-go
+	kills     int    // of the broker in each suite that kills it, and of Kafka Streams
+	records   int    // that the suite exactly-once copies
 }
 
 // client is one client's suite.
@@ -26,6 +27,7 @@ type client struct {
 	name   string // of the suite
 	made   string // the client, as its makers call it
 	covers string
+	long   bool          // it runs only when it is asked for by name
 	budget time.Duration // of the run
 	// settings of the broker that the suite needs, as key=value; nil for suites that start their own.
 	settings []string

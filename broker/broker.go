@@ -103,6 +103,14 @@ func (b *Broker) Addr() string {
 	return b.node.Addrs()[0].String()
 }
 
+// AdminAddr is host:port of the admin HTTP, empty before Start and when it is off.
+func (b *Broker) AdminAddr() string {
+	if b.node == nil || b.node.AdminAddr() == nil {
+		return ""
+	}
+	return b.node.AdminAddr().String()
+}
+
 // Close stops the broker cleanly and waits for it. The error is what made it
 // end earlier, or what went wrong while it stopped.
 func (b *Broker) Close() error {

@@ -30,14 +30,16 @@ var arrows = map[string][]string{
 	"cluster":         {"commitlog", "record", "protocol", "config", "quota", "metrics", "invariant"},
 	"group":           {"partition", "record", "protocol", "config", "metrics", "invariant"},
 	"txn":             {"partition", "record", "protocol", "config", "metrics", "invariant"},
-	"handler":         {"group", "txn", "cluster", "partition", "record", "protocol", "config", "quota", "metrics", "invariant", "fault"},
+	"loglevel":        nil,
+	"telemetry":       {"record", "protocol", "config"},
+	"handler":         {"group", "txn", "cluster", "partition", "record", "protocol", "config", "quota", "telemetry", "loglevel", "metrics", "invariant", "fault"},
 	"server":          {"handler", "protocol", "metrics"},
 	"admin":           {"cluster", "partition", "group", "metrics"},
-	"node":            {"server", "admin", "handler", "group", "txn", "cluster", "partition", "commitlog", "record", "protocol", "config", "quota", "metrics", "invariant"},
+	"node":            {"server", "admin", "handler", "group", "txn", "cluster", "partition", "commitlog", "record", "protocol", "config", "quota", "telemetry", "loglevel", "metrics", "invariant"},
 	".":               {"node", "config"},
 	"client":          {"record"}, // the other end of the wire: it knows no room of the server
 	"logdump":         {"commitlog", "record"},
-	"cmd/fluxmq":      {"node", "config", "fault", "client", "logdump", "commitlog", "."},
+	"cmd/fluxmq":      {"node", "config", "loglevel", "fault", "client", "logdump", "commitlog", "."},
 	"compat":          {".", "node"},
 
 	// These read replies and results, never a broker's insides.

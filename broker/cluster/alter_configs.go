@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,12 +37,16 @@ type ConfigChange struct {
 	Value *string
 }
 
-// ConfigResource is what an alteration is about: a topic, a group, or the
-// broker settings of this node or (EveryNode) of all.
+// ConfigResource is what an alteration is about: a topic, a group, a client
+// metrics subscription, or the broker settings of this node or (EveryNode) of all.
 type ConfigResource struct {
-	Topic, Group string // both "" for broker settings
-	EveryNode    bool
+	Topic, Group, Subscription string // all "" for broker settings
+	EveryNode                  bool
 }
+
+// MaxSubscriptions bounds the client metrics subscriptions: each of them is
+// held against every client.
+const MaxSubscriptions = 1000
 
 // alterConfigs decides an alteration of a resource's settings. With replace,
 // the changes (all OpSet) are all that is set afterwards. An alteration that
@@ -73,7 +78,7 @@ func alterConfigs(image *Image, resource ConfigResource, changes []ConfigChange,
 		return nil, nil
 	}
 	if err := r.check(after); err != nil {
-		return nil, invalidConfig(err)
+		return nil, r.refused("", err)
 	}
 	r.change.Configs = after
 	return []Change{r.change}, nil
@@ -92,6 +97,8 @@ func findResource(image *Image, resource ConfigResource) (*configTarget, error) 
 	switch {
 	case resource.Group != "":
 		return groupTarget(image, resource.Group), nil
+	case resource.Subscription != "":
+		return subscriptionTarget(image, resource.Subscription), nil
 	case resource.Topic == "":
 		return brokerTarget(image, resource.EveryNode), nil
 	}
@@ -127,6 +134,26 @@ func groupTarget(image *Image, id string) *configTarget {
 	return target
 }
 
+// subscriptionTarget is a client metrics subscription, which exists by its settings.
+func subscriptionTarget(image *Image, name string) *configTarget {
+	target := &configTarget{
+		scope:   config.ClientMetricsScope,
+		change:  Change{Kind: clientMetricsAltered, Subscription: name},
+		current: func(string) string { return "" }, // the default of its lists
+	}
+	if s := image.Subscriptions[name]; s != nil {
+		target.values = s.Overrides
+	}
+	target.check = func(after map[string]string) error {
+		if len(target.values) == 0 && len(after) > 0 && len(image.Subscriptions) >= MaxSubscriptions {
+			return fmt.Errorf("%w: there are %d subscriptions; no more are kept", protocol.ErrPolicyViolation, MaxSubscriptions)
+		}
+		_, err := config.ParseClientMetrics(after)
+		return err
+	}
+	return target
+}
+
 func brokerTarget(image *Image, everyNode bool) *configTarget {
 	target := &configTarget{
 		scope: config.Broker, values: image.NodeConfigs,
@@ -141,10 +168,31 @@ func brokerTarget(image *Image, everyNode bool) *configTarget {
 		if everyNode {
 			all, this = after, image.NodeConfigs
 		}
-		_, err := image.apply([]Change{{Kind: brokerConfigsAltered, EveryNode: true, Configs: all}, {Kind: brokerConfigsAltered, Configs: this}}, nil)
-		return err
+		return image.checkDynamic(all, this)
 	}
 	return target
+}
+
+// checkDynamic tells whether the broker and every topic can work with these
+// dynamic settings. Those that are in force no more are not held against it.
+func (i *Image) checkDynamic(all, this map[string]string) error {
+	without := func(values map[string]string) map[string]string {
+		left := maps.Clone(values)
+		maps.DeleteFunc(left, func(key, value string) bool {
+			return slices.Contains(i.Ignored, key) && (i.ClusterConfigs[key] == value || i.NodeConfigs[key] == value)
+		})
+		return left
+	}
+	settings, err := i.Settings.WithDynamic(without(all), without(this))
+	if err != nil {
+		return err
+	}
+	for _, t := range i.Topics {
+		if _, err := config.ParseTopic(settings, t.Overrides); err != nil {
+			return fmt.Errorf("topic %s: %w", t.Name, err)
+		}
+	}
+	return nil
 }
 
 func inForce(entries []config.Entry, name string) string {
@@ -180,18 +228,26 @@ func (r *configTarget) alter(values map[string]string, c *ConfigChange) error {
 	default:
 		return protocol.ErrUnknownServerError // an operation that there is not: Kafka fails inside
 	}
-	switch r.scope {
-	case config.TopicScope:
-		return checked(config.CheckTopic(c.Name, values[c.Name]))
-	case config.GroupScope:
-		return checked(config.CheckGroup(c.Name, values[c.Name]))
+	check := map[config.Scope]func(key, value string) error{
+		config.TopicScope: config.CheckTopic, config.GroupScope: config.CheckGroup,
+		config.ClientMetricsScope: config.CheckClientMetrics, config.Broker: config.CheckDynamic,
+	}[r.scope]
+	if err := check(c.Name, values[c.Name]); err != nil {
+		return r.refused(c.Name, err)
 	}
-	return checked(config.CheckDynamic(c.Name, values[c.Name]))
+	return nil
 }
 
-func checked(err error) error {
-	if err == nil {
-		return nil
+// refused gives a setting's error Kafka's code. Of a broker's settings that is
+// INVALID_REQUEST (KAFKA-13609), and so it is of a subscription's unknown keys
+// and its interval.ms out of bounds; of all others it is INVALID_CONFIG.
+func (r *configTarget) refused(key string, err error) error {
+	if errors.As(err, new(*protocol.Error)) {
+		return err
+	}
+	isInterval := r.scope == config.ClientMetricsScope && key == "interval.ms" && !errors.Is(err, config.ErrType)
+	if r.scope == config.Broker || isInterval || r.scope == config.ClientMetricsScope && errors.Is(err, config.ErrUnknownKey) {
+		return fmt.Errorf("%w: %w", protocol.ErrInvalidRequest, err)
 	}
 	return invalidConfig(err)
 }

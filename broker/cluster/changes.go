@@ -27,6 +27,8 @@ const (
 	topicConfigsAltered  Kind = "topic_configs_altered"  // topic, id, configs: all that are set now
 	groupConfigsAltered  Kind = "group_configs_altered"  // group, configs: all that are set now
 	clientQuotasAltered  Kind = "client_quotas_altered"  // entity, quotas: all that are set now
+	clientMetricsAltered Kind = "client_metrics_altered" // subscription, configs: all that are set now
+	featuresUpdated      Kind = "features_updated"       // levels: all that are set now, features_epoch
 )
 
 // Change is one record of the metadata log. Only the fields of its Kind are set.
@@ -45,6 +47,10 @@ type Change struct {
 	// Entity is whom Quotas are of, by Kafka's type; a null name is the default.
 	Entity map[string]*string `json:"entity,omitempty"`
 	Quotas map[string]float64 `json:"quotas,omitempty"`
+	// Subscription is whose Configs are those of client metrics.
+	Subscription  string           `json:"subscription,omitempty"`
+	Levels        map[string]int16 `json:"levels,omitempty"`
+	FeaturesEpoch int64            `json:"features_epoch,omitempty"`
 }
 
 // ErrUnknownChange is in the chain when a log holds what this broker does not

@@ -211,9 +211,18 @@ func TestAlterConfigs(t *testing.T) {
 		{"unknown topic", ConfigResource{Topic: "zz"}, nil, true, "", protocol.ErrUnknownTopicOrPartition},
 		{"broker setting", ConfigResource{}, []ConfigChange{{OpSet, "log.retention.ms", text("9")}}, false, "log.retention.ms=9", nil},
 		{"of every broker", ConfigResource{EveryNode: true}, []ConfigChange{{OpSet, "message.max.bytes", text("9")}}, false, "message.max.bytes=9", nil},
-		{"only at start", ConfigResource{}, []ConfigChange{{OpSet, "num.partitions", text("9")}}, false, "", protocol.ErrInvalidConfig},
-		{"without effect", ConfigResource{}, []ConfigChange{{OpSet, "num.io.threads", text("9")}}, false, "", protocol.ErrInvalidConfig},
-		{"not a broker setting", ConfigResource{}, []ConfigChange{{OpSet, "retention.ms", text("9")}}, false, "", protocol.ErrInvalidConfig},
+		{"only at start", ConfigResource{}, []ConfigChange{{OpSet, "num.partitions", text("9")}}, false, "", protocol.ErrInvalidRequest},
+		{"without effect", ConfigResource{}, []ConfigChange{{OpSet, "num.io.threads", text("9")}}, false, "", protocol.ErrInvalidRequest},
+		{"not a broker setting", ConfigResource{}, []ConfigChange{{OpSet, "retention.ms", text("9")}}, false, "", protocol.ErrInvalidRequest},
+		{"a broker's bad value", ConfigResource{}, []ConfigChange{{OpSet, "log.retention.ms", text("soon")}}, false, "", protocol.ErrInvalidRequest},
+		{"outside the broker's own bounds", ConfigResource{EveryNode: true}, []ConfigChange{{OpSet, "group.consumer.assignment.interval.ms", text("15001")}}, false, "", protocol.ErrInvalidRequest},
+		{"a default that contradicts a topic", ConfigResource{}, []ConfigChange{{OpSet, "log.cleaner.min.compaction.lag.ms", text("9")}, {OpSet, "log.cleaner.max.compaction.lag.ms", text("8")}}, false, "", protocol.ErrInvalidRequest},
+		{"append to a broker's list", ConfigResource{}, []ConfigChange{{OpAppend, "log.cleanup.policy", text("compact")}}, false, "log.cleanup.policy=delete,compact", nil},
+		{"of client metrics", ConfigResource{Subscription: "s"}, []ConfigChange{{OpSet, "interval.ms", text("100")}, {OpAppend, "metrics", text("a,b")}}, false, "interval.ms=100 metrics=a,b", nil},
+		{"not a setting of client metrics", ConfigResource{Subscription: "s"}, []ConfigChange{{OpSet, "retention.ms", text("9")}}, false, "", protocol.ErrInvalidRequest},
+		{"an interval out of bounds", ConfigResource{Subscription: "s"}, []ConfigChange{{OpSet, "interval.ms", text("9")}}, false, "", protocol.ErrInvalidRequest},
+		{"an interval that is no number", ConfigResource{Subscription: "s"}, []ConfigChange{{OpSet, "interval.ms", text("soon")}}, false, "", protocol.ErrInvalidConfig},
+		{"a pattern that is none", ConfigResource{Subscription: "s"}, []ConfigChange{{OpSet, "match", text("client_id=(")}}, false, "", protocol.ErrInvalidConfig},
 		{"of a group", ConfigResource{Group: "g"}, []ConfigChange{{OpSet, "consumer.session.timeout.ms", text("50000")}}, false, "consumer.session.timeout.ms=50000", nil},
 		{"not a setting of groups", ConfigResource{Group: "g"}, []ConfigChange{{OpSet, "retention.ms", text("9")}}, false, "", protocol.ErrInvalidConfig},
 		{"outside the broker's bounds", ConfigResource{Group: "g"}, []ConfigChange{{OpSet, "consumer.session.timeout.ms", text("1")}}, false, "", protocol.ErrInvalidConfig},
@@ -237,6 +246,8 @@ func TestAlterConfigs(t *testing.T) {
 				values = after.Topics[test.resource.Topic].Overrides
 			case test.resource.Group != "":
 				values = after.Groups[test.resource.Group].Overrides
+			case test.resource.Subscription != "":
+				values = after.Subscriptions[test.resource.Subscription].Overrides
 			case test.resource.EveryNode:
 				values = after.ClusterConfigs
 			default:
@@ -351,7 +362,7 @@ func TestApplyRefusesWhatDoesNotFit(t *testing.T) {
 		{Kind: topicDeleted, Topic: "new", ID: encodeID([16]byte{9})},
 		{Kind: partitionsAdded, Topic: "a", ID: id, Partitions: 2},
 		{Kind: topicConfigsAltered, Topic: "a", ID: id, Configs: map[string]string{"x": "y"}},
-		{Kind: brokerConfigsAltered, Configs: map[string]string{"num.io.threads": "1"}},
+		{Kind: clientMetricsAltered, Subscription: "s", Configs: map[string]string{"interval.ms": "1"}},
 	} {
 		if _, err := testImage(t).apply([]Change{c}, nil); err == nil {
 			t.Errorf("%s is applied", fmt.Sprintf("%+v", c))

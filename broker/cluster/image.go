@@ -36,6 +36,15 @@ type Image struct {
 	NextProducerID int64
 	// Quotas are those of clients; nil when none is set.
 	Quotas *quota.Table
+	// Subscriptions are those of client metrics (KIP-714), by name. The map is
+	// another one whenever one of them changes, which SubscriptionsVersion counts.
+	Subscriptions        map[string]*Subscription
+	SubscriptionsVersion int64
+	// Features are the levels of features that were set; see FeatureLevel.
+	Features *FeatureLevels
+	// Ignored are the dynamic settings of brokers that are stored and not in
+	// force: they do not fit the present static ones.
+	Ignored []string
 
 	// collisions maps a name with '.' as '_' to the topic of that name, for
 	// names that hold either: metric names cannot tell the two apart.
@@ -66,6 +75,13 @@ type Group struct {
 	// Overrides are the group's own settings, Config all of them, typed.
 	Overrides map[string]string
 	Config    *config.Group
+}
+
+// Subscription is one client metrics subscription; immutable.
+type Subscription struct {
+	// Overrides are its settings, Config the same, typed.
+	Overrides map[string]string
+	Config    *config.ClientMetrics
 }
 
 // draft is an image being made. Its maps are its own until it is published.
@@ -130,6 +146,10 @@ func (d draft) change(c *Change) error {
 		return d.changeTopic(c)
 	case groupConfigsAltered:
 		d.changeGroup(c)
+	case clientMetricsAltered:
+		return d.changeSubscription(c)
+	case featuresUpdated:
+		d.Features = &FeatureLevels{Epoch: c.FeaturesEpoch, set: c.Levels}
 	default:
 		return fmt.Errorf("%w %q: a newer broker wrote it", ErrUnknownChange, c.Kind)
 	}
@@ -182,13 +202,37 @@ func (d draft) changeGroup(c *Change) {
 		delete(groups, c.Group)
 		return
 	}
-	parsed, err := config.ParseGroup(d.Settings, c.Configs)
+	groups[c.Group] = &Group{Overrides: c.Configs, Config: groupConfig(d.Settings, c.Configs)}
+}
+
+// groupConfig are a group's settings, typed. They were checked when they were
+// altered; where the broker has other bounds since, the group goes by the
+// broker's settings until both fit again.
+func groupConfig(settings *config.Node, overrides map[string]string) *config.Group {
+	parsed, err := config.ParseGroup(settings, overrides)
 	if err != nil {
-		// They were checked when they were altered; the broker has other bounds
-		// since. The group goes by the broker's settings until one of both fits.
-		parsed = d.Settings.Groups
+		return settings.Groups
 	}
-	groups[c.Group] = &Group{Overrides: c.Configs, Config: parsed}
+	return parsed
+}
+
+// changeSubscription gives a client metrics subscription its settings, or takes
+// it away with its last one. The map is copied: readers hold the other.
+func (d draft) changeSubscription(c *Change) error {
+	parsed, err := config.ParseClientMetrics(c.Configs)
+	if err != nil {
+		return fmt.Errorf("subscription %s: %w", c.Subscription, err)
+	}
+	subscriptions := maps.Clone(d.Subscriptions)
+	if subscriptions == nil {
+		subscriptions = map[string]*Subscription{}
+	}
+	if subscriptions[c.Subscription] = (&Subscription{Overrides: c.Configs, Config: parsed}); len(c.Configs) == 0 {
+		delete(subscriptions, c.Subscription)
+	}
+	d.Subscriptions = subscriptions
+	d.SubscriptionsVersion++
+	return nil
 }
 
 func (d draft) changeTopic(c *Change) error {
@@ -229,10 +273,15 @@ func (d draft) changeTopic(c *Change) error {
 	return nil
 }
 
-// resettle follows altered broker settings into every topic.
+// resettle follows altered broker settings into every topic and group.
 func (d draft) resettle() (err error) {
-	if d.Settings, err = d.Settings.WithDynamic(d.ClusterConfigs, d.NodeConfigs); err != nil {
-		return err
+	d.Settings, d.Ignored = d.Settings.WithStored(d.ClusterConfigs, d.NodeConfigs)
+	if len(d.Groups) > 0 {
+		groups := make(map[string]*Group, len(d.Groups))
+		for id, g := range d.Groups {
+			groups[id] = &Group{Overrides: g.Overrides, Config: groupConfig(d.Settings, g.Overrides)}
+		}
+		d.Groups = groups
 	}
 	for _, before := range d.Topics {
 		t := *before
@@ -283,6 +332,12 @@ func (i *Image) changes() []Change {
 	}
 	if len(i.NodeConfigs) > 0 {
 		changes = append(changes, Change{Kind: brokerConfigsAltered, Configs: i.NodeConfigs})
+	}
+	if i.Features != nil {
+		changes = append(changes, Change{Kind: featuresUpdated, Levels: i.Features.set, FeaturesEpoch: i.Features.Epoch})
+	}
+	for _, name := range slices.Sorted(maps.Keys(i.Subscriptions)) {
+		changes = append(changes, Change{Kind: clientMetricsAltered, Subscription: name, Configs: i.Subscriptions[name].Overrides})
 	}
 	for _, id := range slices.Sorted(maps.Keys(i.Groups)) {
 		changes = append(changes, Change{Kind: groupConfigsAltered, Group: id, Configs: i.Groups[id].Overrides})

@@ -28,6 +28,7 @@ type Metadata struct {
 	OnImage func(before, after *Image) error
 
 	image atomic.Pointer[Image]
+	end   atomic.Int64 // the offset after the log's last change
 	o     Options
 
 	// mu guards what follows and makes commands one after another. It is held
@@ -100,6 +101,10 @@ func (m *Metadata) start(fsys commitlog.FS, changes []Change) error {
 	if err := m.log.rewrite(fsys, image, m.o.Now().UnixMilli()); err != nil {
 		return err
 	}
+	m.end.Store(m.log.nextOffset)
+	if len(image.Ignored) > 0 {
+		m.o.Log.Warn("Settings that were altered at run time do not fit the present ones and are not in force", "settings", image.Ignored)
+	}
 	var first []Change
 	if image.ClusterID == "" {
 		first = append(first, Change{Kind: clusterFormed, ClusterID: m.clusterID()})
@@ -147,6 +152,10 @@ func (m *Metadata) newID() (id [16]byte) {
 // Image is the cluster as it is now. Immutable; one atomic load.
 func (m *Metadata) Image() *Image { return m.image.Load() }
 
+// EndOffset is the offset after the metadata log's last change, all of them
+// durable. One atomic load.
+func (m *Metadata) EndOffset() int64 { return m.end.Load() }
+
 // Deleted tells whether the metadata log knows that the topic of this id was
 // deleted: its directories may go. Of an id that was never a topic here it is false.
 func (m *Metadata) Deleted(id [16]byte) bool {
@@ -189,6 +198,7 @@ func (m *Metadata) commit(changes []Change) error {
 		m.o.Log.Error("the metadata log failed; no topic or setting can change until the broker starts again", "error", err)
 		return m.failed
 	}
+	m.end.Store(m.log.nextOffset)
 	if m.OnImage != nil {
 		err = m.OnImage(before, after)
 	}
@@ -322,7 +332,7 @@ func (m *Metadata) CreatePartitions(topic string, total int32, validateOnly bool
 // AlterConfigs alters a resource's settings: with replace they are all that is
 // set afterwards (AlterConfigs), without it each change is made to what is set
 // (IncrementalAlterConfigs). It is done wholly or not at all. Errors:
-// UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG, INVALID_REQUEST.
+// UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG, INVALID_REQUEST, POLICY_VIOLATION.
 func (m *Metadata) AlterConfigs(resource ConfigResource, changes []ConfigChange, replace, validateOnly bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -331,6 +341,19 @@ func (m *Metadata) AlterConfigs(resource ConfigResource, changes []ConfigChange,
 		return err
 	}
 	return m.commit(decided)
+}
+
+// UpdateFeatures sets the levels of features, all of them or none:
+// INVALID_UPDATE_VERSION for a feature or level that cannot be. With
+// validateOnly nothing is set.
+func (m *Metadata) UpdateFeatures(updates []FeatureUpdate, validateOnly bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	changes, err := updateFeatures(m.Image(), updates)
+	if err != nil || validateOnly {
+		return err
+	}
+	return m.commit(changes)
 }
 
 // AlterClientQuotas alters quotas, one error an alteration: INVALID_REQUEST for

@@ -15,7 +15,7 @@ import (
 // The metadata log's place under the log directory: Kafka's, so that
 // DumpLogSegments --print-data-log reads it.
 const (
-	metadataDir  = metadataTopic + "-0"
+	metadataDir  = MetadataTopic + "-0"
 	metadataFile = "00000000000000000000.log"
 )
 

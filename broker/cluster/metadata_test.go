@@ -50,11 +50,21 @@ type state struct {
 	Collisions           map[string]string
 	ByID                 int
 	Quotas               map[quota.Entity]quota.Limits
+	Subscriptions        map[string]map[string]string
+	Levels               map[string]int16
+	FeaturesEpoch        int64
 }
 
 func stateOf(i *Image) state {
 	s := state{ClusterID: i.ClusterID, Topics: map[string]Topic{}, NodeConfigs: map[string]string{}, Configs: map[string]string{}, Groups: map[string]map[string]string{},
-		Epoch: i.LeaderEpochBase, NextProducerID: i.NextProducerID, Collisions: i.collisions, ByID: len(i.ByID), Quotas: i.Quotas.Copy()}
+		Epoch: i.LeaderEpochBase, NextProducerID: i.NextProducerID, Collisions: i.collisions, ByID: len(i.ByID), Quotas: i.Quotas.Copy(),
+		Subscriptions: map[string]map[string]string{}, Levels: map[string]int16{}, FeaturesEpoch: i.FeaturesEpoch()}
+	for name, subscription := range i.Subscriptions {
+		s.Subscriptions[name] = subscription.Overrides
+	}
+	for _, f := range SupportedFeatures() {
+		s.Levels[f.Name] = i.FeatureLevel(f.Name)
+	}
 	for name, t := range i.Topics {
 		c := *t
 		if len(c.Overrides) == 0 {
@@ -94,6 +104,12 @@ func TestSurvivesReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := m.AlterConfigs(ConfigResource{Group: "g"}, []ConfigChange{{OpSet, "consumer.session.timeout.ms", text("50000")}}, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.AlterConfigs(ConfigResource{Subscription: "s"}, []ConfigChange{{OpSet, "metrics", text("a")}}, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.UpdateFeatures([]FeatureUpdate{{GroupVersion, 0, SafeDowngrade}}, false); err != nil {
 		t.Fatal(err)
 	}
 	again, err := m.EnsureTopic(NewTopic{Name: "a", Partitions: 1, Replicas: 1})
@@ -404,6 +420,12 @@ func TestRewrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := m.AlterConfigs(ConfigResource{Group: "g"}, []ConfigChange{{OpSet, "consumer.session.timeout.ms", text("50000")}}, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.AlterConfigs(ConfigResource{Subscription: "s"}, []ConfigChange{{OpSet, "metrics", text("a")}}, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.UpdateFeatures([]FeatureUpdate{{TransactionVersion, 1, UnsafeDowngrade}}, false); err != nil {
 		t.Fatal(err)
 	}
 	m.mu.Lock()

@@ -13,13 +13,13 @@ const (
 	OffsetsTopic     = "__consumer_offsets"
 	transactionTopic = "__transaction_state"
 	shareTopic       = "__share_group_state"
-	metadataTopic    = "__cluster_metadata"
+	MetadataTopic    = "__cluster_metadata" // no topic: the metadata log, by the name that tools know
 )
 
 // Reserved tells whether clients may not create a topic of that name.
 func Reserved(name string) bool {
 	switch name {
-	case OffsetsTopic, transactionTopic, shareTopic, metadataTopic:
+	case OffsetsTopic, transactionTopic, shareTopic, MetadataTopic:
 		return true
 	}
 	return false

@@ -183,6 +183,13 @@ func TestKafkaTools(t *testing.T) {
 	want(run("kafka.admin.ConfigCommand", "--describe", "--entity-type", "topics", "--entity-name", "tools"), "segment.bytes=1048576", "retention.ms=100000")
 	want(run("org.apache.kafka.tools.TopicCommand", "--alter", "--topic", "tools", "--partitions", "5"))
 	want(run("org.apache.kafka.tools.TopicCommand", "--describe", "--topic", "tools"), "PartitionCount: 5")
+	want(run("kafka.admin.ConfigCommand", "--alter", "--entity-type", "brokers", "--entity-default", "--add-config", "log.cleaner.backoff.ms=14000"), "Completed updating")
+	want(run("kafka.admin.ConfigCommand", "--describe", "--entity-type", "brokers", "--entity-default"), "log.cleaner.backoff.ms=14000", "DYNAMIC_DEFAULT_BROKER_CONFIG")
+	run("kafka.admin.ConfigCommand", "--describe", "--entity-type", "users") // asks for SCRAM credentials, too
+	want(run("kafka.admin.ConfigCommand", "--alter", "--entity-type", "client-metrics", "--entity-name", "watch", "--add-config", "interval.ms=1000,metrics=org.apache.kafka.producer."), "Completed updating")
+	want(run("org.apache.kafka.tools.ClientMetricsCommand", "--list"), "watch")
+	want(run("org.apache.kafka.tools.FeatureCommand", "describe"), "group.version", "transaction.version")
+	want(run("org.apache.kafka.tools.MetadataQuorumCommand", "describe", "--status"), "LeaderId:", "HighWatermark:")
 	run("org.apache.kafka.tools.TopicCommand", "--delete", "--topic", "tools")
 
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.addr()))

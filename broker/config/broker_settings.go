@@ -10,6 +10,12 @@ func broker(name string, t Type, value string, rule Rule, doc string) Setting {
 	return Setting{Name: name, Type: t, Default: value, Rule: rule, Doc: doc}
 }
 
+// dynamic makes a setting one that can be altered while the broker runs.
+func dynamic(s Setting) Setting {
+	s.Dynamic = true
+	return s
+}
+
 // unset is a broker setting without a default.
 func unset(name string, t Type, rule Rule, doc string) Setting {
 	return Setting{Name: name, Type: t, Null: true, Rule: rule, Doc: doc}
@@ -19,7 +25,7 @@ func unset(name string, t Type, rule Rule, doc string) Setting {
 // Where a default differs from Kafka's, the sentence says so.
 func brokerSettings() []Setting {
 	var all []Setting
-	for _, part := range [][]Setting{networkSettings(), logSettings(), cleanerSettings(), topicDefaultSettings(), groupSettings(), consumerGroupSettings(), transactionSettings(), quotaSettings(), ownSettings(), acceptedSettings()} {
+	for _, part := range [][]Setting{networkSettings(), logSettings(), cleanerSettings(), topicDefaultSettings(), groupSettings(), consumerGroupSettings(), transactionSettings(), quotaSettings(), telemetrySettings(), ownSettings(), acceptedSettings()} {
 		all = append(all, part...)
 	}
 	return all
@@ -39,8 +45,10 @@ func networkSettings() []Setting {
 		broker("socket.send.buffer.bytes", Int, "102400", atLeast(-1), "Size of a connection's send buffer, in bytes; -1 leaves it to the kernel."),
 		broker("socket.receive.buffer.bytes", Int, "102400", atLeast(-1), "Size of a connection's receive buffer, in bytes; -1 leaves it to the kernel."),
 		broker("socket.request.max.bytes", Int, "104857600", atLeast(1), "Largest request accepted, in bytes; a larger one closes its connection."),
-		broker("max.connections", Int, "2147483647", atLeast(0), "Connections the broker holds at once; further ones are closed at accept."),
-		broker("max.connections.per.ip", Int, "2147483647", atLeast(0), "Connections one client address may hold at once."),
+		dynamic(broker("max.connections", Int, "2147483647", atLeast(0), "Connections the broker holds at once; further ones are closed at accept.")),
+		dynamic(broker("max.connections.per.ip", Int, "2147483647", atLeast(0), "Connections one client address may hold at once.")),
+		dynamic(broker("max.connections.per.ip.overrides", String, "", addressLimits(), "Exceptions to max.connections.per.ip as address:count, comma-separated. Host names other than localhost are refused: they are not looked up.")),
+		dynamic(broker("max.connection.creation.rate", Int, "2147483647", atLeast(0), "Most new connections a second; further ones wait to be accepted.")),
 		broker("connections.max.idle.ms", Long, "600000", Rule{}, "Close a connection idle this long, in milliseconds; negative never."),
 		broker("max.incremental.fetch.session.cache.slots", Int, "1000", atLeast(0), "Incremental fetch sessions kept at once; 0 switches them off."),
 		broker("fetch.max.bytes", Int, "57671680", atLeast(1024), "Most bytes one Fetch is answered with, whatever the client asks."),
@@ -66,7 +74,7 @@ func logSettings() []Setting {
 		broker("auto.create.topics.enable", Boolean, "true", Rule{}, "Whether a Metadata request may create the topics it asks for."),
 		broker("delete.topic.enable", Boolean, "true", Rule{}, "Whether topics can be deleted."),
 		broker("log.retention.check.interval.ms", Long, "300000", atLeast(1), "How often retention looks for segments that may go, in milliseconds."),
-		broker("producer.id.expiration.ms", Int, "86400000", atLeast(1), "How long the sequence numbers of a producer that writes nothing are kept, in milliseconds."),
+		dynamic(broker("producer.id.expiration.ms", Int, "86400000", atLeast(1), "How long the sequence numbers of a producer that writes nothing are kept, in milliseconds.")),
 		broker("max.request.partition.size.limit", Int, "2000", atLeast(1), "Most partitions one DescribeTopicPartitions reply holds."),
 	}
 }
@@ -170,6 +178,14 @@ func quotaSettings() []Setting {
 	}
 }
 
+// telemetrySettings are those of what clients push of their own metrics; what
+// they are asked for is in the client metrics subscriptions.
+func telemetrySettings() []Setting {
+	return []Setting{
+		broker("telemetry.max.bytes", Int, "1048576", atLeast(1), "Most bytes of metrics that one PushTelemetry may carry, compressed or not."),
+	}
+}
+
 // ownSettings are not Kafka's.
 func ownSettings() []Setting {
 	return []Setting{
@@ -185,6 +201,10 @@ func ownSettings() []Setting {
 		{Name: "cluster.id", Type: String, Null: true, Doc: "Id of a new cluster, 22 characters of base64url; unset: minted at the first start. A data directory of another id is refused. Not a Kafka key."},
 	}
 }
+
+// alteredWithoutEffect are dynamic in Kafka and defaults of topic settings for
+// which every allowed value holds here, so that altering them is no lie.
+var alteredWithoutEffect = map[string]bool{"log.roll.jitter.ms": true, "unclean.leader.election.enable": true}
 
 // acceptedSettings are the Kafka keys without effect that a normal
 // server.properties or container image sets, so that their values are checked
@@ -212,8 +232,6 @@ func acceptedSettings() []Setting {
 		broker("num.recovery.threads.per.data.dir", Int, "2", atLeast(1), "Logs opened at the same time at start; here twice the CPUs."),
 		broker("request.timeout.ms", Int, "30000", Rule{}, "Timeout of requests between brokers."),
 		broker("log.flush.start.offset.checkpoint.interval.ms", Int, "60000", atLeast(0), "How often log start offsets are written; here they are written when they move."),
-		broker("max.connection.creation.rate", Int, "2147483647", atLeast(0), "Most new connections a second."),
-		broker("max.connections.per.ip.overrides", String, "", Rule{}, "Exceptions to max.connections.per.ip."),
 		broker("offsets.load.buffer.size", Int, "5242880", atLeast(1), "Bytes read at a time when a coordinator loads."),
 		broker("offsets.topic.compression.codec", Int, "0", Rule{}, "Codec of __consumer_offsets; it is written uncompressed."),
 		broker("log.local.retention.bytes", Long, "-2", atLeast(-2), "Default of local.retention.bytes; tiered storage is not built."),
@@ -242,6 +260,7 @@ func acceptedSettings() []Setting {
 	}
 	for i := range settings {
 		settings[i].Accepted = true
+		settings[i].Dynamic = alteredWithoutEffect[settings[i].Name]
 	}
 	return settings
 }

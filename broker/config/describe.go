@@ -8,13 +8,16 @@ import (
 // Source says where a value comes from, with the numbers of DescribeConfigs.
 type Source int8
 
-// The sources, the strongest first; DynamicGroup is to groups what DynamicTopic is to topics.
+// The sources, the strongest first; DynamicGroup is to groups and
+// DynamicClientMetrics to subscriptions what DynamicTopic is to topics.
 const (
 	DynamicTopic         Source = 1
 	DynamicBroker        Source = 2
 	DynamicDefaultBroker Source = 3
 	StaticBroker         Source = 4
 	DefaultConfig        Source = 5
+	DynamicBrokerLogger  Source = 6
+	DynamicClientMetrics Source = 7
 	DynamicGroup         Source = 8
 )
 
@@ -26,7 +29,7 @@ type Entry struct {
 	Source Source
 	// ReadOnly settings cannot be altered while the broker runs.
 	ReadOnly bool
-	// Chain is every place that has a value, the one in force first, as Kafka
+	// Chain is every place that has a value, the strongest first, as Kafka
 	// shows it: a key that only gives the value when the setting's own has none
 	// is not shown before that, so that Chain may be empty although Source is not DefaultConfig.
 	Chain []Link
@@ -40,12 +43,13 @@ type Link struct {
 }
 
 // DescribeTopic describes every topic setting of a topic with these overrides.
+// A setting's own value comes first, then the places of its broker key.
 func DescribeTopic(n *Node, overrides map[string]string) []Entry {
 	var entries []Entry
 	for _, s := range All(TopicScope) {
 		e := n.inherited(s, overrides, DynamicTopic)
 		if len(s.Synonyms) > 0 {
-			e.Chain = append(e.Chain, n.chain(s.Synonyms[0].Name, s.Synonyms[1:])...)
+			e.Chain = append(e.Chain, n.chain(s.Synonyms[0].Name)...)
 		}
 		entries = append(entries, e)
 	}
@@ -66,6 +70,21 @@ func DescribeGroup(n *Node, overrides map[string]string) []Entry {
 	return entries
 }
 
+// DescribeClientMetrics describes every setting of a subscription that has
+// these of its own. Its defaults are no place in the chain, as in Kafka.
+func DescribeClientMetrics(overrides map[string]string) []Entry {
+	var entries []Entry
+	for _, s := range All(ClientMetricsScope) {
+		e := Entry{Setting: s, Value: shown(s, s.Default), Source: DefaultConfig}
+		if value, ok := overrides[s.Name]; ok {
+			e.Value, e.Source = shown(s, value), DynamicClientMetrics
+			e.Chain = []Link{{s.Name, e.Value, DynamicClientMetrics}}
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
 // inherited describes a setting that a topic or group may have of its own,
 // which is then all of its chain, and has from the broker else.
 func (n *Node) inherited(s *Setting, overrides map[string]string, own Source) Entry {
@@ -79,9 +98,9 @@ func (n *Node) inherited(s *Setting, overrides map[string]string, own Source) En
 	return e
 }
 
-// DescribeBroker describes every broker setting that takes effect, and those
-// without effect that were set. A value is the key's own: what another key gives
-// where this one has none is that key's.
+// DescribeBroker describes every broker setting that takes effect, and of those
+// without effect the ones that were set or that topic settings show. A value is
+// the key's own: what another key gives where this one has none is that key's.
 func DescribeBroker(n *Node) []Entry {
 	var entries []Entry
 	for _, s := range All(Broker) {
@@ -98,7 +117,7 @@ func DescribeBroker(n *Node) []Entry {
 			} else if !s.Null {
 				e.Value = shown(s, s.Default)
 			}
-			e.Chain = n.chain(s.Name, s.Synonyms)
+			e.Chain = n.chain(s.Name)
 		}
 		entries = append(entries, e)
 	}
@@ -119,27 +138,59 @@ func (n *Node) describeID(e *Entry) {
 	}
 }
 
-// chain is every place in which a broker key or one of its synonyms has a
-// value, by source and then by key, from the key's own first place on.
-func (n *Node) chain(key string, synonyms []Synonym) []Link {
-	keys := []*Setting{Find(Broker, key)}
-	for _, synonym := range synonyms {
-		keys = append(keys, Find(Broker, synonym.Name))
+// DescribeEveryBroker describes the settings that were altered for every
+// broker, and of their places only that one.
+func DescribeEveryBroker(n *Node) []Entry {
+	var entries []Entry
+	for _, s := range All(Broker) {
+		value, ok := n.dynamicDefault[s.Name]
+		if !ok {
+			continue
+		}
+		e := Entry{Setting: s, Value: shown(s, value), Source: DynamicDefaultBroker, ReadOnly: !s.Dynamic}
+		e.Chain = slices.DeleteFunc(n.chain(s.Name), func(l Link) bool { return l.Source != DynamicDefaultBroker })
+		entries = append(entries, e)
 	}
+	return entries
+}
+
+// family is a broker key with those that say the same in other units or stand
+// in for it, in Kafka's order (DynamicBrokerConfig.brokerConfigSynonyms).
+func family(key string) []string {
+	switch key {
+	case "log.roll.ms", "log.roll.hours":
+		return []string{"log.roll.ms", "log.roll.hours"}
+	case "log.roll.jitter.ms", "log.roll.jitter.hours":
+		return []string{"log.roll.jitter.ms", "log.roll.jitter.hours"}
+	case "log.flush.interval.ms":
+		return []string{"log.flush.interval.ms", "log.flush.scheduler.interval.ms"}
+	case "log.retention.ms", "log.retention.minutes", "log.retention.hours":
+		return []string{"log.retention.ms", "log.retention.minutes", "log.retention.hours"}
+	}
+	return []string{key}
+}
+
+// chain is every place in which a broker key or one of its family has a value:
+// by place, then by key. As in Kafka (ConfigHelper.configSynonyms), what comes
+// before the key's own first place is left out, and so all of it when the key
+// has no place of its own: a retention that log.retention.hours gives shows no
+// synonyms and the default as its source.
+func (n *Node) chain(key string) []Link {
+	keys := family(key)
 	var links []Link
 	for _, place := range []struct {
 		values map[string]string
 		source Source
 	}{{n.dynamic, DynamicBroker}, {n.dynamicDefault, DynamicDefaultBroker}, {n.static, StaticBroker}} {
-		for _, s := range keys {
-			if value, ok := place.values[s.Name]; ok {
-				links = append(links, Link{s.Name, shown(s, value), place.source})
+		for _, name := range keys {
+			if value, ok := place.values[name]; ok {
+				links = append(links, Link{name, shown(Find(Broker, name), value), place.source})
 			}
 		}
 	}
-	for _, s := range keys {
-		if !s.Null {
-			links = append(links, Link{s.Name, shown(s, s.Default), DefaultConfig})
+	for _, name := range keys {
+		if s := Find(Broker, name); s != nil && !s.Null {
+			links = append(links, Link{name, shown(s, s.Default), DefaultConfig})
 		}
 	}
 	own := slices.IndexFunc(links, func(l Link) bool { return l.Name == key })

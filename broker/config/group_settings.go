@@ -4,7 +4,7 @@ package config
 // 4.3's with its defaults, and one of ours.
 func consumerGroupSettings() []Setting {
 	return []Setting{
-		broker("group.consumer.assignment.interval.ms", Int, "1000", atLeast(0), "Least time between two target assignments of a consumer group, in milliseconds: members that come at once share one. Default of consumer.assignment.interval.ms."),
+		dynamic(broker("group.consumer.assignment.interval.ms", Int, "1000", atLeast(0), "Least time between two target assignments of a consumer group, in milliseconds: members that come at once share one. Default of consumer.assignment.interval.ms.")),
 		broker("group.consumer.assignors", List, "uniform,range", listOf("uniform", "range").and(notEmpty()), "Server-side assignors that consumer groups may use; the first is the one of members that ask for none. Assignors of one's own cannot be loaded."),
 		broker("group.consumer.heartbeat.interval.ms", Int, "5000", atLeast(1), "How often members of consumer groups are told to heartbeat, in milliseconds. Default of consumer.heartbeat.interval.ms."),
 		broker("group.consumer.max.assignment.interval.ms", Int, "15000", atLeast(0), "Largest consumer.assignment.interval.ms a group may have."),

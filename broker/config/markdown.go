@@ -49,6 +49,17 @@ Set with AlterConfigs and IncrementalAlterConfigs. A group without one of its ow
 		row(&out, s, false)
 	}
 	out.WriteString(`
+## Client metrics
+
+Set with AlterConfigs and IncrementalAlterConfigs on resources of type CLIENT_METRICS, each a subscription (KIP-714): which metrics clients push, shown on the admin HTTP.
+
+| setting | type | default | allowed | broker key | what it does |
+|---|---|---|---|---|---|
+`)
+	for _, s := range All(ClientMetricsScope) {
+		row(&out, s, false)
+	}
+	out.WriteString(`
 ## Accepted without effect
 
 Kafka's keys that this broker takes, so that an existing file works, and that change nothing. Their use is said once at start.

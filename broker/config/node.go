@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +40,9 @@ type Node struct {
 	SocketRequestMaxBytes                        int32
 	SocketSendBufferBytes, SocketRecvBufferBytes int // -1: the kernel's
 	MaxConnections, MaxConnectionsPerIP          int
+	MaxConnectionsOf                             map[string]int // by address, instead of MaxConnectionsPerIP
+	MaxConnectionCreationRate                    int            // new connections a second
+	TelemetryMaxBytes                            int32
 	ConnectionsMaxIdle                           time.Duration // negative: never
 	FetchSessionSlots                            int
 	FetchMaxBytes                                int32
@@ -124,12 +128,55 @@ func (n *Node) WithDynamic(all, this map[string]string) (*Node, error) {
 	}
 	after := *n
 	after.dynamicDefault, after.dynamic = maps.Clone(all), maps.Clone(this)
-	after.MessageMaxBytes = int32(after.whole("message.max.bytes"))
-	after.fillCleaner()
+	if err := after.fillDynamic(); err != nil {
+		return nil, err
+	}
 	if _, err := ParseTopic(&after, nil); err != nil {
 		return nil, err
 	}
 	return &after, nil
+}
+
+// WithStored is WithDynamic for settings that were stored earlier, perhaps
+// beside other static ones: each that does not fit now is left out and named,
+// so that it does not keep the broker from starting (as in Kafka). What is
+// left fits.
+func (n *Node) WithStored(all, this map[string]string) (after *Node, ignored []string) {
+	var err error
+	if after, err = n.WithDynamic(all, this); err == nil {
+		return after, nil
+	}
+	fitAll, fitThis := map[string]string{}, map[string]string{}
+	if after, err = n.WithDynamic(nil, nil); err != nil {
+		panic("config: the static settings are refused: " + err.Error()) // Load has accepted them
+	}
+	for _, layer := range []struct{ from, into map[string]string }{{all, fitAll}, {this, fitThis}} {
+		for _, key := range slices.Sorted(maps.Keys(layer.from)) {
+			layer.into[key] = layer.from[key]
+			next, err := n.WithDynamic(fitAll, fitThis)
+			if err != nil {
+				delete(layer.into, key)
+				ignored = append(ignored, key)
+				continue
+			}
+			after = next
+		}
+	}
+	return after, ignored
+}
+
+// fillDynamic sets the typed fields of settings that can be altered while the
+// broker runs.
+func (n *Node) fillDynamic() (err error) {
+	n.MessageMaxBytes = int32(n.whole("message.max.bytes"))
+	n.fillCleaner()
+	n.ProducerExpiration = n.millis("producer.id.expiration.ms")
+	n.MaxConnections = int(n.whole("max.connections"))
+	n.MaxConnectionsPerIP = int(n.whole("max.connections.per.ip"))
+	n.MaxConnectionsOf, _ = parseAddressLimits(n.text("max.connections.per.ip.overrides")) // checked before
+	n.MaxConnectionCreationRate = int(n.whole("max.connection.creation.rate"))
+	n.Groups, err = ParseGroup(n, nil)
+	return err
 }
 
 // fill sets the typed fields from the text settings, all of them checked before.
@@ -154,17 +201,13 @@ func (n *Node) fill() error {
 	n.SocketRequestMaxBytes = int32(n.whole("socket.request.max.bytes"))
 	n.SocketSendBufferBytes = int(n.whole("socket.send.buffer.bytes"))
 	n.SocketRecvBufferBytes = int(n.whole("socket.receive.buffer.bytes"))
-	n.MaxConnections = int(n.whole("max.connections"))
-	n.MaxConnectionsPerIP = int(n.whole("max.connections.per.ip"))
 	n.ConnectionsMaxIdle = n.millis("connections.max.idle.ms")
 	n.FetchSessionSlots = int(n.whole("max.incremental.fetch.session.cache.slots"))
 	n.FetchMaxBytes = int32(n.whole("fetch.max.bytes"))
-	n.MessageMaxBytes = int32(n.whole("message.max.bytes"))
+	n.TelemetryMaxBytes = int32(n.whole("telemetry.max.bytes"))
 	n.MaxDescribedPartitions = int32(n.whole("max.request.partition.size.limit"))
 
-	n.fillCleaner()
 	n.RetentionCheckInterval = n.millis("log.retention.check.interval.ms")
-	n.ProducerExpiration = n.millis("producer.id.expiration.ms")
 	n.OffsetMetadataMaxBytes = int32(n.whole("offset.metadata.max.bytes"))
 	n.OffsetsCommitTimeout = n.millis("offsets.commit.timeout.ms")
 	n.OffsetsTopicPartitions = int32(n.whole("offsets.topic.num.partitions"))
@@ -182,8 +225,7 @@ func (n *Node) fill() error {
 	n.GroupConsumerMigrationPolicy = strings.ToLower(n.text("group.consumer.migration.policy"))
 	n.GroupConsumerRegexRefresh = n.millis("group.consumer.regex.refresh.interval.ms")
 	n.GroupConsumerSettlingInterval = n.millis("fluxmq.group.consumer.settling.heartbeat.interval.ms")
-	var err error
-	if n.Groups, err = ParseGroup(n, nil); err != nil {
+	if err := n.fillDynamic(); err != nil {
 		return err
 	}
 

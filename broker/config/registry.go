@@ -18,6 +18,8 @@ const (
 	TopicScope
 	// GroupScope settings are those that a group may have of its own.
 	GroupScope
+	// ClientMetricsScope settings are those of a client metrics subscription.
+	ClientMetricsScope
 )
 
 // Setting is one key of the registry; immutable.
@@ -31,7 +33,7 @@ type Setting struct {
 	// Doc is one or two sentences, with the unit.
 	Doc   string
 	Scope Scope
-	// Dynamic broker settings can be altered at run time. Every topic and group setting can.
+	// Dynamic broker settings can be altered at run time. Every setting of another scope can.
 	Dynamic bool
 	// Accepted settings are Kafka's, are checked and shown, and change nothing here.
 	Accepted bool
@@ -55,12 +57,12 @@ type Synonym struct {
 func (s *Setting) Sensitive() bool { return s.Type == Password }
 
 // Check refuses a value that is not of the setting's type, breaks its rule or
-// asks for what is not built. The error wraps ErrInvalid and names key, value
-// (unless sensitive) and rule.
+// asks for what is not built. The error wraps ErrInvalid, in the first case
+// ErrType too, and names key, value (unless sensitive) and rule.
 func (s *Setting) Check(text string) error {
 	trimmed := strings.TrimSpace(text)
 	if err := s.Type.parse(trimmed); err != nil {
-		return s.refuse(text, err.Error())
+		return wrongType{s.refuse(text, err.Error())}
 	}
 	if !s.Rule.Allows(trimmed) {
 		return s.refuse(text, "must be "+s.Rule.Text)
@@ -101,9 +103,10 @@ func newRegistry(settings []Setting) *registry {
 }
 
 var (
-	brokerRegistry = newRegistry(brokerSettings())
-	topicRegistry  = newRegistry(topicSettings())
-	groupRegistry  = newRegistry(groupScopeSettings())
+	brokerRegistry        = newRegistry(brokerSettings())
+	topicRegistry         = newRegistry(topicSettings())
+	groupRegistry         = newRegistry(groupScopeSettings())
+	clientMetricsRegistry = newRegistry(clientMetricsSettings())
 )
 
 func registryOf(scope Scope) *registry {
@@ -112,6 +115,8 @@ func registryOf(scope Scope) *registry {
 		return topicRegistry
 	case GroupScope:
 		return groupRegistry
+	case ClientMetricsScope:
+		return clientMetricsRegistry
 	}
 	return brokerRegistry
 }
@@ -148,7 +153,7 @@ var acceptedPrefixes = []string{
 	"confluent.", "controlled.shutdown.", "controller.", "delegation.token.", "group.share.",
 	"group.streams.", "inter.broker.", "kafka.metrics.", "leader.imbalance.", "listener.name.",
 	"log4j", "metadata.", "metric.reporters", "metrics.", "password.encoder.", "quota.", "remote.",
-	"replica.", "replication.quota.", "sasl.", "security.", "share.coordinator.", "ssl.", "telemetry.",
+	"replica.", "replication.quota.", "sasl.", "security.", "share.coordinator.", "ssl.",
 	"transaction.", "zookeeper.",
 }
 

@@ -46,8 +46,10 @@ func CheckTopic(key, value string) error {
 	return s.Check(value)
 }
 
-// CheckDynamic checks one broker setting as AlterConfigs does: it must exist,
-// be dynamic and take effect.
+// CheckDynamic checks one broker setting as AlterConfigs does: it must exist
+// and be dynamic. Of those without effect the dynamic ones are the defaults of
+// topic settings for which every value holds here. As in Kafka, a key that is
+// not dynamic says so whatever its value.
 func CheckDynamic(key, value string) error {
 	s := Find(Broker, key)
 	switch {
@@ -57,7 +59,7 @@ func CheckDynamic(key, value string) error {
 			text = "; did you mean " + near + "?"
 		}
 		return fmt.Errorf("%w: brokers have no setting %q%s", ErrUnknownKey, key, text)
-	case s == nil || s.Accepted:
+	case s == nil || s.Accepted && !s.Dynamic:
 		return fmt.Errorf("%w: %s has no effect in this broker, so it cannot be altered", ErrInvalid, key)
 	case !s.Dynamic:
 		return fmt.Errorf("%w: %s cannot be altered while the broker runs; set it at start", ErrInvalid, key)

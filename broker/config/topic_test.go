@@ -229,7 +229,7 @@ func TestDescribe(t *testing.T) {
 	check("log.retention.hours", "1", StaticBroker, 2)
 	check("node.id", "0", DefaultConfig, 0)
 	check("broker.id", "0", DefaultConfig, 1)
-	if !entries["num.partitions"].ReadOnly || entries["log.segment.bytes"].ReadOnly {
+	if !entries["num.partitions"].ReadOnly || entries["log.segment.bytes"].ReadOnly || entries["log.retention.ms"].ReadOnly {
 		t.Error("read-only is wrong")
 	}
 	if _, ok := entries["num.io.threads"]; ok {
@@ -272,7 +272,7 @@ func TestDescribeShowsSynonymsFromTheKeyOn(t *testing.T) {
 
 // TestRegistryHoldsTogether: every default obeys its own rule, every synonym exists, every sentence is one.
 func TestRegistryHoldsTogether(t *testing.T) {
-	for _, scope := range []Scope{Broker, TopicScope} {
+	for _, scope := range []Scope{Broker, TopicScope, GroupScope, ClientMetricsScope} {
 		for _, s := range All(scope) {
 			if s.Scope != scope {
 				t.Errorf("%s: scope", s.Name)

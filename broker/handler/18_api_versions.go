@@ -3,62 +3,74 @@ package handler
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
+	"fluxmq/broker/cluster"
 	"fluxmq/broker/protocol"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// feature is one of Kafka's features (KIP-584) that clients look for, with the
-// levels there are and the one that holds.
-type feature struct {
-	name                string
-	min, max, finalized int16
-}
-
-// features are those that are real here, and no others. group.version 1 is the
-// consumer group protocol of KIP-848; transaction.version 2 is KIP-890: every
-// transaction has an epoch of its own, and producers need not add partitions.
-var features = [...]feature{
-	{"group.version", 0, 1, 1},
-	{"transaction.version", 0, 2, 2},
-}
-
-// addFeatures lists the features. Clients that know the response only to
-// version 3 refuse a least level of 0, so such features are left out of those
-// supported (KAFKA-17492).
-func addFeatures(response *kmsg.ApiVersionsResponse) {
-	response.FinalizedFeaturesEpoch = 0
+// addFeatures lists the features that are real here, and their levels; one at
+// level 0 is not finalized. Clients that know the response only to version 3
+// refuse a least level of 0, so such features are left out of those supported
+// (KAFKA-17492).
+func addFeatures(response *kmsg.ApiVersionsResponse, image *cluster.Image) {
+	response.FinalizedFeaturesEpoch = image.FeaturesEpoch()
 	response.SupportedFeatures, response.FinalizedFeatures = nil, nil
-	for _, f := range features {
-		if f.min > 0 || response.Version >= 4 {
+	for _, f := range cluster.SupportedFeatures() {
+		if f.Min > 0 || response.Version >= 4 {
 			response.SupportedFeatures = append(response.SupportedFeatures,
-				kmsg.ApiVersionsResponseSupportedFeature{Name: f.name, MinVersion: f.min, MaxVersion: f.max})
+				kmsg.ApiVersionsResponseSupportedFeature{Name: f.Name, MinVersion: f.Min, MaxVersion: f.Max})
 		}
-		response.FinalizedFeatures = append(response.FinalizedFeatures,
-			kmsg.ApiVersionsResponseFinalizedFeature{Name: f.name, MaxVersionLevel: f.finalized, MinVersionLevel: f.finalized})
+		if level := image.FeatureLevel(f.Name); level > 0 {
+			response.FinalizedFeatures = append(response.FinalizedFeatures,
+				kmsg.ApiVersionsResponseFinalizedFeature{Name: f.Name, MaxVersionLevel: level, MinVersionLevel: level})
+		}
 	}
 }
 
-// apiVersions holds the bodies of the ApiVersions response, encoded once.
+// advertisedAPIs are those that this node serves: without telemetry, all but
+// the two of client metrics.
+func (h *Handler) advertisedAPIs() []protocol.API {
+	return slices.DeleteFunc(protocol.APIs(), func(a protocol.API) bool {
+		return h.Telemetry == nil && (a.Key == protocol.KeyGetTelemetrySubscriptions || a.Key == protocol.KeyPushTelemetry)
+	})
+}
+
+// versions are the bodies for the features as they are now, encoded anew when
+// they changed.
+func (h *Handler) versions() *apiVersions {
+	known, image := h.apis.Load(), h.Metadata.Image()
+	if known.features == image.Features {
+		return known
+	}
+	known = newAPIVersions(h.advertisedAPIs(), image)
+	h.apis.Store(known)
+	return known
+}
+
+// apiVersions holds the bodies of the ApiVersions response, encoded once for
+// the features' levels. Immutable.
 type apiVersions struct {
+	features  *cluster.FeatureLevels
 	byVersion [][]byte // the answer to each version
 	unknown   []byte   // version 0 with UNSUPPORTED_VERSION, to any other
 	malformed [][]byte // INVALID_REQUEST by version
 }
 
-func newAPIVersions(apis []protocol.API) apiVersions {
+func newAPIVersions(apis []protocol.API, image *cluster.Image) *apiVersions {
 	response := kmsg.NewPtrApiVersionsResponse()
 	for _, api := range apis {
 		key := kmsg.NewApiVersionsResponseApiKey()
 		key.ApiKey, key.MinVersion, key.MaxVersion = api.Key, api.MinVersion, api.MaxVersion
 		response.ApiKeys = append(response.ApiKeys, key)
 	}
-	var a apiVersions
+	a := &apiVersions{features: image.Features}
 	for version := int16(0); protocol.Supported(protocol.KeyApiVersions, version); version++ {
 		response.Version = version
-		addFeatures(response)
+		addFeatures(response, image)
 		a.byVersion = append(a.byVersion, response.AppendTo(nil))
 		malformed := kmsg.NewPtrApiVersionsResponse()
 		malformed.Version, malformed.ErrorCode = version, protocol.ErrInvalidRequest.Code
@@ -96,17 +108,22 @@ var software = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`
 // apiVersions answers an ApiVersions request (API key 18), the only one whose
 // unknown versions get an answer.
 func (h *Handler) apiVersions(r *Request, out *Response) {
-	begin, body := time.Now(), h.apis.unknown
-	if int(r.Version) < len(h.apis.byVersion) {
+	begin, apis := time.Now(), h.versions()
+	body := apis.unknown
+	if int(r.Version) < len(apis.byVersion) {
 		in, err := protocol.DecodeRequest(r.Key, r.Version, r.Body)
 		if err != nil {
 			out.Close = fmt.Errorf("ApiVersions: %w", err)
 			return
 		}
 		request := in.(*kmsg.ApiVersionsRequest)
-		body = h.apis.byVersion[r.Version]
-		if r.Version >= 3 && !(software.MatchString(request.ClientSoftwareName) && software.MatchString(request.ClientSoftwareVersion)) {
-			body = h.apis.malformed[r.Version]
+		body = apis.byVersion[r.Version]
+		switch {
+		case r.Version < 3:
+		case software.MatchString(request.ClientSoftwareName) && software.MatchString(request.ClientSoftwareVersion):
+			r.SoftwareName, r.SoftwareVersion = request.ClientSoftwareName, request.ClientSoftwareVersion
+		default:
+			body = apis.malformed[r.Version]
 		}
 	}
 	if out.Mute = h.Quotas.ChargeTime(anonymous, r.ClientID, time.Since(begin)); out.Mute > 0 {

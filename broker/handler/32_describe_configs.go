@@ -15,8 +15,9 @@ import (
 )
 
 // handleDescribeConfigs answers DescribeConfigs (API key 32): every setting of
-// a topic, a group or this broker with its source, or those that are named. A
-// resource of a type that Kafka does not have makes the whole request fail.
+// a topic, a group, a client metrics subscription or this broker with its
+// source, or those that are named; of loggers their levels. A resource of a type
+// that Kafka does not have makes the whole request fail.
 func handleDescribeConfigs(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.DescribeConfigsRequest)
 	response := request.ResponseKind().(*kmsg.DescribeConfigsResponse)
@@ -24,8 +25,13 @@ func handleDescribeConfigs(h *Handler, _ context.Context, _ *Request, in kmsg.Re
 	unknown := unknownResourceType(request)
 	for _, resource := range request.Resources {
 		var entries []config.Entry
+		var levels []kmsg.DescribeConfigsResponseResourceConfig
 		err := unknown
-		if err == nil {
+		switch {
+		case err != nil:
+		case resource.ResourceType == kmsg.ConfigResourceTypeBrokerLogger:
+			levels, err = h.describeLoggers(resource.ResourceName)
+		default:
 			entries, err = h.describeResource(image, resource.ResourceType, resource.ResourceName)
 		}
 		out := kmsg.DescribeConfigsResponseResource{
@@ -35,6 +41,11 @@ func handleDescribeConfigs(h *Handler, _ context.Context, _ *Request, in kmsg.Re
 		for _, e := range entries {
 			if len(resource.ConfigNames) == 0 || slices.Contains(resource.ConfigNames, e.Setting.Name) {
 				out.Configs = append(out.Configs, describedConfig(e, request))
+			}
+		}
+		for _, l := range levels {
+			if len(resource.ConfigNames) == 0 || slices.Contains(resource.ConfigNames, l.Name) {
+				out.Configs = append(out.Configs, l)
 			}
 		}
 		response.Resources = append(response.Resources, out)
@@ -78,11 +89,10 @@ func (h *Handler) describeResource(image *cluster.Image, kind kmsg.ConfigResourc
 		if err != nil {
 			return nil, err
 		}
-		entries := config.DescribeBroker(image.Settings)
 		if every {
-			return alteredForEvery(entries, image.ClusterConfigs), nil
+			return config.DescribeEveryBroker(image.Settings), nil
 		}
-		return entries, nil
+		return config.DescribeBroker(image.Settings), nil
 	case kmsg.ConfigResourceTypeGroupConfig:
 		if err := checkGroupResource(name); err != nil {
 			return nil, err
@@ -92,6 +102,15 @@ func (h *Handler) describeResource(image *cluster.Image, kind kmsg.ConfigResourc
 			own = g.Overrides
 		}
 		return config.DescribeGroup(image.Settings, own), nil
+	case kmsg.ConfigResourceTypeClientMetrics:
+		if err := checkSubscriptionName(name); err != nil {
+			return nil, err
+		}
+		var own map[string]string
+		if s := image.Subscriptions[name]; s != nil {
+			own = s.Overrides
+		}
+		return config.DescribeClientMetrics(own), nil
 	}
 	return nil, unsupportedResource(kind)
 }
@@ -121,26 +140,17 @@ func checkGroupResource(name string) error {
 	return nil
 }
 
-func unsupportedResource(kind kmsg.ConfigResourceType) error {
-	return fmt.Errorf("%w: settings of resource type %s (%d) are not built; topics, groups and brokers are", protocol.ErrInvalidRequest, kind, int8(kind))
+// checkSubscriptionName refuses the one name that no client metrics
+// subscription has. It need not exist to be described, by its defaults.
+func checkSubscriptionName(name string) error {
+	if name == "" {
+		return fmt.Errorf("%w: a client metrics subscription has a name", protocol.ErrInvalidRequest)
+	}
+	return nil
 }
 
-// alteredForEvery keeps what was altered for every broker, with that value.
-func alteredForEvery(entries []config.Entry, values map[string]string) []config.Entry {
-	var altered []config.Entry
-	for _, e := range entries {
-		value, ok := values[e.Setting.Name]
-		if !ok {
-			continue
-		}
-		if !e.Setting.Sensitive() {
-			e.Value = &value
-		}
-		e.Source = config.DynamicDefaultBroker
-		e.Chain = slices.DeleteFunc(slices.Clone(e.Chain), func(l config.Link) bool { return l.Source != config.DynamicDefaultBroker })
-		altered = append(altered, e)
-	}
-	return altered
+func unsupportedResource(kind kmsg.ConfigResourceType) error {
+	return fmt.Errorf("%w: there are no settings of resource type %s (%d)", protocol.ErrInvalidRequest, kind, int8(kind))
 }
 
 func describedConfig(e config.Entry, request *kmsg.DescribeConfigsRequest) kmsg.DescribeConfigsResponseResourceConfig {

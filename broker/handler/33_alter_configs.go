@@ -47,7 +47,8 @@ type alteration struct {
 	validateOnly bool
 }
 
-// alter alters one resource, wholly or not at all.
+// alter alters one resource, wholly or not at all. Levels of loggers can be
+// altered, and not replaced.
 func (a alteration) alter(of resourceName, changes []cluster.ConfigChange) error {
 	if a.times[of] > 1 {
 		return fmt.Errorf("%w: %s %q is given %d times", protocol.ErrInvalidRequest, of.kind, of.name, a.times[of])
@@ -72,6 +73,16 @@ func (a alteration) alter(of resourceName, changes []cluster.ConfigChange) error
 			return err
 		}
 		resource.Group = of.name
+	case kmsg.ConfigResourceTypeClientMetrics:
+		if err := checkSubscriptionName(of.name); err != nil {
+			return err
+		}
+		resource.Subscription = of.name
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		if a.replace {
+			return unsupportedResource(of.kind)
+		}
+		return a.h.alterLoggers(of.name, changes, a.validateOnly)
 	default:
 		return unsupportedResource(of.kind)
 	}

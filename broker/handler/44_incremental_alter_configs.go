@@ -11,7 +11,8 @@ import (
 
 // handleIncrementalAlterConfigs answers IncrementalAlterConfigs (API key 44,
 // KIP-339): keys are set, deleted, appended to or subtracted from; the others
-// stay as they are. Only settings that take effect can be altered.
+// stay as they are. Only settings that take effect can be altered; and the
+// levels of loggers (KIP-412).
 func handleIncrementalAlterConfigs(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.IncrementalAlterConfigsRequest)
 	response := request.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)

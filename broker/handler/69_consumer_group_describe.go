@@ -3,7 +3,9 @@ package handler
 import (
 	"context"
 
+	"fluxmq/broker/cluster"
 	"fluxmq/broker/group"
+	"fluxmq/broker/protocol"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -12,6 +14,15 @@ import (
 // another type is an error.
 func handleConsumerGroupDescribe(h *Handler, ctx context.Context, r *Request, in kmsg.Request) Answer {
 	q := in.(*kmsg.ConsumerGroupDescribeRequest)
+	if h.Metadata.Image().FeatureLevel(cluster.GroupVersion) < 1 {
+		response := kmsg.NewPtrConsumerGroupDescribeResponse()
+		for _, id := range q.Groups {
+			d := kmsg.NewConsumerGroupDescribeResponseGroup()
+			d.Group, d.ErrorCode = id, protocol.ErrUnsupportedVersion.Code
+			response.Groups = append(response.Groups, d)
+		}
+		return Answer{Response: response}
+	}
 	replies := make([]*group.Reply[kmsg.ConsumerGroupDescribeResponseGroup], len(q.Groups))
 	for i, id := range q.Groups {
 		replies[i] = h.Groups.DescribeConsumer(ctx, id)

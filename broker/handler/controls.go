@@ -43,4 +43,19 @@ var controls = [protocol.MaxKey + 1]control{
 	protocol.KeyConsumerGroupHeartbeat:  handleConsumerGroupHeartbeat,
 	protocol.KeyConsumerGroupDescribe:   handleConsumerGroupDescribe,
 	protocol.KeyDescribeTopicPartitions: handleDescribeTopicPartitions,
+
+	// Administration of a cluster, and client metrics.
+	protocol.KeyDescribeACLs:                 handleDescribeACLs,
+	protocol.KeyCreateACLs:                   handleCreateACLs,
+	protocol.KeyDeleteACLs:                   handleDeleteACLs,
+	protocol.KeyAlterReplicaLogDirs:          handleAlterReplicaLogDirs,
+	protocol.KeyElectLeaders:                 handleElectLeaders,
+	protocol.KeyAlterPartitionReassignments:  handleAlterPartitionReassignments,
+	protocol.KeyListPartitionReassignments:   handleListPartitionReassignments,
+	protocol.KeyDescribeUserScramCredentials: handleDescribeUserScramCredentials,
+	protocol.KeyDescribeQuorum:               handleDescribeQuorum,
+	protocol.KeyUpdateFeatures:               handleUpdateFeatures,
+	protocol.KeyGetTelemetrySubscriptions:    handleGetTelemetrySubscriptions,
+	protocol.KeyPushTelemetry:                handlePushTelemetry,
+	protocol.KeyListConfigResources:          handleListConfigResources,
 }

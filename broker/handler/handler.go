@@ -5,16 +5,19 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fluxmq/broker/cluster"
 	"fluxmq/broker/config"
 	"fluxmq/broker/fault"
 	"fluxmq/broker/group"
+	"fluxmq/broker/loglevel"
 	"fluxmq/broker/metrics"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 	"fluxmq/broker/quota"
+	"fluxmq/broker/telemetry"
 	"fluxmq/broker/txn"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -41,11 +44,17 @@ type Handler struct {
 	// Quotas bounds what clients use; nil bounds nothing.
 	Quotas *quota.Manager
 
+	// Telemetry takes what clients push of their own metrics; where it is nil,
+	// the two APIs of that are not advertised.
+	Telemetry *telemetry.Manager
+	// Loggers have the levels that can be altered; nil: none can.
+	Loggers *loglevel.Set
+
 	// Metrics counts what the data path does.
 	Metrics *metrics.Registry
 
 	sessions      *sessionCache
-	apis          apiVersions
+	apis          atomic.Pointer[apiVersions]
 	produceCalls  sync.Pool // *produceCall
 	fetchCalls    sync.Pool // *fetchCall
 	topicCounters sync.Map  // *partition.Partition → *metrics.TopicCounters
@@ -55,7 +64,7 @@ type Handler struct {
 // before the first Serve.
 func (h *Handler) Prepare() {
 	h.sessions = newSessionCache(h.Config.FetchSessionSlots)
-	h.apis = newAPIVersions(protocol.APIs())
+	h.apis.Store(newAPIVersions(h.advertisedAPIs(), h.Metadata.Image()))
 }
 
 // Request is one request frame with its header read. Body and
@@ -66,8 +75,14 @@ type Request struct {
 	Body []byte
 	// Size is the frame's, in bytes, without the length in front of it.
 	Size int
-	// Peer is the client's host as Kafka shows it ("/127.0.0.1").
-	Peer string
+	// Peer is the client's host as Kafka shows it ("/127.0.0.1"), PeerPort its port.
+	Peer, PeerPort string
+	// Connection numbers connections since the start, from 1.
+	Connection uint64
+	// SoftwareName and SoftwareVersion are what the client called itself in
+	// ApiVersions (KIP-511); "" before it did. Serve sets them, and they stay
+	// with the connection.
+	SoftwareName, SoftwareVersion string
 	// Listener is the listener's index in Config.Listeners (for advertised addresses).
 	Listener int
 }

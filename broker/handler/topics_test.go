@@ -429,8 +429,10 @@ func TestDescribeConfigsAtEveryVersion(t *testing.T) {
 			{ResourceType: broker, ResourceName: "2"}, {ResourceType: broker, ResourceName: "x"},
 			{ResourceType: kmsg.ConfigResourceTypeBrokerLogger, ResourceName: "1"},
 			{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: "g"}, {ResourceType: kmsg.ConfigResourceTypeGroupConfig},
+			{ResourceType: kmsg.ConfigResourceTypeClientMetrics, ResourceName: "s"}, {ResourceType: kmsg.ConfigResourceTypeClientMetrics},
 		}})
-		for n, want := range []*protocol.Error{nil, nil, nil, nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidTopicException, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, nil, protocol.ErrInvalidRequest} {
+		for n, want := range []*protocol.Error{nil, nil, nil, nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidTopicException, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, nil, protocol.ErrInvalidRequest,
+			nil, protocol.ErrInvalidRequest} {
 			if r := got.Resources[n]; r.ErrorCode != code(want) || want != nil && len(r.Configs) != 0 {
 				t.Errorf("%d: got %d %v, want %v", n, r.ErrorCode, r.ErrorMessage, want)
 			}
@@ -475,6 +477,9 @@ func TestDescribeConfigsAtEveryVersion(t *testing.T) {
 		if c := find(3, "message.max.bytes"); len(got.Resources[3].Configs) != 1 || *c.Value != "999999" || len(c.ConfigSynonyms) != 1 {
 			t.Errorf("%+v", got.Resources[3].Configs)
 		}
+		if c := find(11, "interval.ms"); *c.Value != "300000" || c.Source != kmsg.ConfigSourceDefaultConfig || len(got.Resources[11].Configs) != 3 {
+			t.Errorf("a subscription that is not there: %+v", c)
+		}
 		whole := ask[*kmsg.DescribeConfigsResponse](t, h, v, &kmsg.DescribeConfigsRequest{Resources: []kmsg.DescribeConfigsRequestResource{{ResourceType: topic, ResourceName: "a"}, {ResourceType: 3, ResourceName: "x"}}})
 		for _, r := range whole.Resources {
 			if r.ErrorCode != code(protocol.ErrInvalidRequest) || len(r.Configs) != 0 {
@@ -505,7 +510,7 @@ func TestAlterConfigsAtEveryVersion(t *testing.T) {
 			{ResourceType: group, ResourceName: "h", Configs: one("consumer.heartbeat.interval.ms", "1")},
 			{ResourceType: group, ResourceName: ""},
 		}}
-		want := []*protocol.Error{nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidRequest, protocol.ErrInvalidConfig, nil, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest,
+		want := []*protocol.Error{nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, nil, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest, protocol.ErrInvalidRequest,
 			nil, protocol.ErrInvalidConfig, protocol.ErrInvalidRequest}
 		for range 2 {
 			got := ask[*kmsg.AlterConfigsResponse](t, h, v, request)

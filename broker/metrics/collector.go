@@ -37,6 +37,8 @@ type Sources struct {
 	// quota, by Kafka's key, made a client wait.
 	Usages    func() []Usage
 	Throttled func() map[string]int64
+	// ClientMetrics are what clients push of their own metrics (KIP-714).
+	ClientMetrics func() ClientMetrics
 	// RequestName is Kafka's name of an API key, "" when it has none.
 	RequestName func(key int16) string
 
@@ -94,6 +96,27 @@ type Usage struct {
 	Value          float64
 }
 
+// ClientMetrics is the state of the client metrics.
+type ClientMetrics struct {
+	// Instances are the clients known, Pushes their pushes by Kafka's name of
+	// the error, Omitted the numbers pushed that are not shown.
+	Instances int
+	Pushes    map[string]int64
+	Omitted   int64
+	Samples   []ClientSample
+}
+
+// ClientSample is the latest number of a client's metric. LabelNames are fit
+// for Prometheus, distinct, and none of those that the metric itself has; no
+// two samples of the same Sum have the same labels. Strings are valid UTF-8.
+type ClientSample struct {
+	InstanceID, ClientID, Metric string
+	LabelNames, LabelValues      []string
+	Value                        float64
+	// Sum tells a number that only rises.
+	Sum bool
+}
+
 // maxPartitionSamples bounds the partitions that get samples of their own;
 // fluxmq_omitted_partitions tells how many did not.
 const maxPartitionSamples = 20000
@@ -129,6 +152,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	marks := s.partitions()
 	s.groups(marks)
 	s.quotas()
+	s.clients()
 	s.node()
 }
 
@@ -310,6 +334,32 @@ func (s *scrape) quotas() {
 	if s.m.Sources.Throttled != nil {
 		for quota, n := range s.m.Sources.Throttled() {
 			s.send(throttled, float64(n), quota)
+		}
+	}
+}
+
+// clients sends what clients pushed: under two names, as their own could be any,
+// those of the broker's metrics too.
+func (s *scrape) clients() {
+	if s.m.Sources.ClientMetrics == nil {
+		return
+	}
+	c := s.m.Sources.ClientMetrics()
+	s.send(clientInstances, float64(c.Instances))
+	s.send(clientOmitted, float64(c.Omitted))
+	for outcome, n := range c.Pushes {
+		s.send(clientPushes, float64(n), outcome)
+	}
+	for _, sample := range c.Samples {
+		definition := clientGauge
+		if sample.Sum {
+			definition = clientSum
+		}
+		d := definitions[definition]
+		desc := prometheus.NewDesc(d.Name, d.Help, append(slices.Clone(d.Labels), sample.LabelNames...), nil)
+		values := append([]string{sample.InstanceID, sample.ClientID, sample.Metric}, sample.LabelValues...)
+		if m, err := prometheus.NewConstMetric(desc, valueType(definition), sample.Value, values...); err == nil {
+			s.ch <- m // one that is not fit must not cost the others
 		}
 	}
 }

@@ -80,6 +80,11 @@ const (
 	requestTime
 	mutationTokens
 	throttled
+	clientInstances
+	clientPushes
+	clientOmitted
+	clientGauge
+	clientSum
 )
 
 const topicMetrics = "kafka_server_brokertopicmetrics_"
@@ -89,6 +94,9 @@ var partitionLabels = []string{"topic", "partition"}
 // quotaLabels say whom a quota's sensor measures: a client id of any user, a
 // user's clients together, or one client id of one user.
 var quotaLabels = []string{"user", "client_id"}
+
+// clientLabels say whose metric it is and its name; its attributes follow.
+var clientLabels = []string{"client_instance_id", "client_id", "metric"}
 
 var definitions = [...]Definition{
 	recordsIn:       {Name: topicMetrics + "messagesin_total", Kind: KindCounter, Unit: "records", PerTopic: true, Help: "Records that Produce requests wrote."},
@@ -149,6 +157,12 @@ var definitions = [...]Definition{
 	mutationTokens:      {Name: "kafka_server_controllermutation_tokens", Kind: KindGauge, Unit: "partitions", Labels: quotaLabels, Help: "Partitions that clients whom a quota for them binds may create or delete at once, below zero when they must wait."},
 	throttled:           {Name: "fluxmq_throttled_total", Kind: KindCounter, Unit: "requests", Labels: []string{"quota"}, Help: "Requests after which a quota silenced their client, and for connection_creation_rate connections turned away, by Kafka's key of the quota."},
 	omittedPartitions:   {Name: "fluxmq_omitted_partitions", Kind: KindGauge, Unit: "partitions", Help: "Partitions left out of the metrics by partition because there are more than the limit."},
+
+	clientInstances: {Name: "fluxmq_client_metrics_instances", Kind: KindGauge, Unit: "clients", Help: "Clients that lately asked which of their metrics to push."},
+	clientPushes:    {Name: "fluxmq_client_metrics_pushes_total", Kind: KindCounter, Unit: "requests", Labels: []string{"error"}, Help: "Pushes of metrics by clients, by the error that answered them, NONE for those taken."},
+	clientOmitted:   {Name: "fluxmq_client_metrics_omitted_total", Kind: KindCounter, Unit: "numbers", Help: "Numbers that clients pushed and that are not shown because they are histograms, have no place or are beyond a limit."},
+	clientGauge:     {Name: "fluxmq_client_gauge", Kind: KindGauge, Unit: "the client's", Labels: clientLabels, Help: "Latest value of a metric that a client pushed, with the metric's attributes as further labels."},
+	clientSum:       {Name: "fluxmq_client_sum_total", Kind: KindCounter, Unit: "the client's", Labels: clientLabels, Help: "Sum of a metric that only rises and that a client pushed, with the metric's attributes as further labels."},
 }
 
 // Definitions returns every metric, for docs. The slice is the caller's.

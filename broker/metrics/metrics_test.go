@@ -43,6 +43,14 @@ func busy() *Registry {
 		Throttled: func() map[string]int64 {
 			return map[string]int64{"producer_byte_rate": 6, "connection_creation_rate": 1}
 		},
+		ClientMetrics: func() ClientMetrics {
+			return ClientMetrics{Instances: 2, Pushes: map[string]int64{"NONE": 5, "TELEMETRY_TOO_LARGE": 1}, Omitted: 4, Samples: []ClientSample{
+				{InstanceID: "i", ClientID: "c", Metric: "org.apache.kafka.rate", LabelNames: []string{"topic"}, LabelValues: []string{"t"}, Value: 2.5},
+				{InstanceID: "i", ClientID: "c", Metric: "org.apache.kafka.rate", Value: 9},
+				{InstanceID: "i", ClientID: "c", Metric: "go_goroutines", LabelNames: []string{"client_id"}, LabelValues: []string{"twice"}, Value: 1},
+				{InstanceID: "i", ClientID: "c", Metric: "total", Value: 7, Sum: true},
+			}}
+		},
 		ActiveController: func() bool { return true },
 		Brokers:          func() int { return 1 },
 		OfflineLogDirs:   func() int { return 0 },
@@ -163,6 +171,15 @@ func TestValues(t *testing.T) {
 	check(4, "kafka_server_request_request_time", "client_id", "c", "user", "")
 	check(-2, "kafka_server_controllermutation_tokens", "client_id", "c", "user", "")
 	check(6, "fluxmq_throttled_total", "quota", "producer_byte_rate")
+	check(2, "fluxmq_client_metrics_instances")
+	check(1, "fluxmq_client_metrics_pushes_total", "error", "TELEMETRY_TOO_LARGE")
+	check(4, "fluxmq_client_metrics_omitted_total")
+	check(2.5, "fluxmq_client_gauge", "client_id", "c", "client_instance_id", "i", "metric", "org.apache.kafka.rate", "topic", "t")
+	check(9, "fluxmq_client_gauge", "client_id", "c", "client_instance_id", "i", "metric", "org.apache.kafka.rate")
+	check(7, "fluxmq_client_sum_total", "client_id", "c", "client_instance_id", "i", "metric", "total")
+	if n := len(gather(t, m)["fluxmq_client_gauge"].GetMetric()); n != 2 {
+		t.Errorf("%d gauges of clients: one has a label twice and is no sample", n)
+	}
 	m.ForgetTopic("a")
 	m.ForgetTopic("never there")
 	check(15, "kafka_server_brokertopicmetrics_messagesin_total")

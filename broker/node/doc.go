@@ -18,6 +18,8 @@
 //	server.Server.mu         the table of connections; nothing is taken under it
 //	server framePool.mu      likewise
 //	quota.Manager.mu         then one of its shards', or a sensor's; nothing else is taken under them
+//	telemetry.Manager.mu     nothing is taken under it
+//	loglevel.Set.mu          likewise
 //
 // Callbacks from below (partition's durability reports, waiters) run under
 // the locks of the room that calls them: they set a flag or send on a channel

@@ -29,6 +29,7 @@ func (n *Node) fillMetrics() {
 		Cleaner:          n.cleanerState,
 		Usages:           n.listUsages,
 		Throttled:        n.countThrottled,
+		ClientMetrics:    n.clientMetrics(),
 		RequestName:      protocol.NameOf,
 		Version:          Version, Commit: Commit, GoVersion: runtime.Version(),
 		LogFlush: n.settings.Flush, LogValidation: n.settings.Validation.String(), Started: n.started,
@@ -86,6 +87,25 @@ func (n *Node) listUsages() []metrics.Usage {
 		usages = append(usages, metrics.Usage{Quota: u.Kind.String(), User: u.User, ClientID: u.ClientID, Value: u.Value})
 	}
 	return usages
+}
+
+// clientMetrics reads what clients pushed; nil when they are not asked.
+func (n *Node) clientMetrics() func() metrics.ClientMetrics {
+	if n.telemetry == nil {
+		return nil
+	}
+	return func() metrics.ClientMetrics {
+		stats := n.telemetry.Stats()
+		all := metrics.ClientMetrics{Instances: stats.Instances, Pushes: stats.Pushes, Omitted: stats.Omitted}
+		for _, s := range n.telemetry.Samples() {
+			sample := metrics.ClientSample{InstanceID: s.InstanceID, ClientID: s.ClientID, Metric: s.Metric, Value: s.Value, Sum: s.Sum}
+			for _, l := range s.Labels {
+				sample.LabelNames, sample.LabelValues = append(sample.LabelNames, l.Name), append(sample.LabelValues, l.Value)
+			}
+			all.Samples = append(all.Samples, sample)
+		}
+		return all
+	}
 }
 
 func (n *Node) countThrottled() map[string]int64 {

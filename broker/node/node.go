@@ -19,11 +19,13 @@ import (
 	"fluxmq/broker/config"
 	"fluxmq/broker/group"
 	"fluxmq/broker/handler"
+	"fluxmq/broker/loglevel"
 	"fluxmq/broker/metrics"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 	"fluxmq/broker/quota"
 	"fluxmq/broker/server"
+	"fluxmq/broker/telemetry"
 	"fluxmq/broker/txn"
 )
 
@@ -45,19 +47,26 @@ type Options struct {
 	// Settings are the static ones, from config.Load. The node works on a copy.
 	Settings *config.Node
 	Log      *slog.Logger
+	// Levels are those of Log's lines, by room. nil: they begin where Log shows
+	// anything, and can be raised from there.
+	Levels *loglevel.Set
 	// FS is where files are; nil is the operating system's.
 	FS commitlog.FS
-	// Now is the clock that client quotas are measured by; nil is the system's.
+	// Now is the clock that client quotas and client metrics are measured by; nil
+	// is the system's.
 	Now func() time.Time
 }
 
 // Node is one broker: Open, then Run once, or Close when it shall not run.
 type Node struct {
 	settings *config.Node
+	lines    slog.Handler
+	levels   *loglevel.Set
 	log      *slog.Logger
 	started  time.Time
 
 	metrics      *metrics.Registry
+	telemetry    *telemetry.Manager // nil when there is no admin HTTP to show what it has
 	quotas       *quota.Manager
 	metadata     *cluster.Metadata
 	partitions   *partition.Set
@@ -79,9 +88,10 @@ func Open(o Options) (n *Node, err error) {
 	settings := *o.Settings
 	settings.Listeners = slices.Clone(settings.Listeners)
 	settings.AdvertisedListeners = slices.Clone(settings.AdvertisedListeners)
-	n = &Node{settings: &settings, log: o.Log, started: time.Now(), metrics: new(metrics.Registry)}
-	if n.log == nil {
-		n.log = slog.Default()
+	n = &Node{settings: &settings, started: time.Now(), metrics: new(metrics.Registry)}
+	n.openLog(o)
+	if settings.AdminListener != "" {
+		n.telemetry = telemetry.New(telemetry.Options{MaxBytes: settings.TelemetryMaxBytes, Now: o.Now})
 	}
 	fs := o.FS
 	if fs == nil {
@@ -108,10 +118,33 @@ func Open(o Options) (n *Node, err error) {
 	if err := n.startImage(); err != nil {
 		return n, explain(err)
 	}
-	n.handler.Prepare()
 	n.fillMetrics()
-	return n, n.openAdmin()
+	if err := n.openAdmin(); err != nil {
+		return n, err
+	}
+	if n.admin == nil {
+		n.telemetry, n.handler.Telemetry, n.server.Ended = nil, nil, nil
+	}
+	n.handler.Prepare()
+	return n, nil
 }
+
+// openLog makes the loggers of the rooms.
+func (n *Node) openLog(o Options) {
+	log := o.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	n.lines, n.levels = log.Handler(), o.Levels
+	if n.levels == nil {
+		floor := loglevel.FloorOf(n.lines)
+		n.levels = loglevel.New(floor, floor)
+	}
+	n.log = n.logger("node")
+}
+
+// logger is the logger of a room.
+func (n *Node) logger(room string) *slog.Logger { return n.levels.Logger("fluxmq."+room, n.lines) }
 
 // explain puts what a person can act upon in front of an error.
 func explain(err error) error {
@@ -124,12 +157,15 @@ func explain(err error) error {
 // listen opens the Kafka listeners and notes the ports that were bound.
 func (n *Node) listen() error {
 	s := n.settings
-	n.handler = &handler.Handler{Config: s, Metrics: n.metrics, Quotas: n.quotas}
+	n.handler = &handler.Handler{Config: s, Metrics: n.metrics, Quotas: n.quotas, Telemetry: n.telemetry, Loggers: n.levels}
 	n.server = &server.Server{
-		Handler: n.handler, Log: n.log, Metrics: n.metrics,
+		Handler: n.handler, Log: n.logger("server"), Metrics: n.metrics,
 		MaxRequestBytes: s.SocketRequestMaxBytes, MaxConnections: s.MaxConnections, MaxConnectionsPerIP: s.MaxConnectionsPerIP,
 		MaxIdle: s.ConnectionsMaxIdle, SendBuffer: s.SocketSendBufferBytes, ReceiveBuffer: s.SocketRecvBufferBytes,
 		FrameMemory: frameMemory, Admit: n.quotas.Connection,
+	}
+	if n.telemetry != nil {
+		n.server.Ended = n.telemetry.Disconnected
 	}
 	for i := range s.Listeners {
 		addr, err := n.server.Listen(s.Listeners[i].Address())
@@ -153,7 +189,7 @@ func (n *Node) openData(fs commitlog.FS) error {
 		return err
 	}
 	n.metadata, err = cluster.Open(fs, dir.Path, cluster.Options{
-		Settings: s, ClusterID: dir.Identity.ClusterID, Unclean: !dir.Clean, Log: n.log,
+		Settings: s, ClusterID: dir.Identity.ClusterID, Unclean: !dir.Clean, Log: n.logger("cluster"),
 	})
 	if err != nil {
 		return errors.Join(err, dir.Close(dir.Clean)) // no partition was touched
@@ -162,6 +198,8 @@ func (n *Node) openData(fs commitlog.FS) error {
 	n.handler.Metadata = n.metadata
 	image := n.metadata.Image()
 	n.quotas.Set(image.Quotas)
+	n.server.SetLimits(connectionLimits(image.Settings))
+	n.subscribe(image)
 	n.partitions, err = partition.OpenSet(partition.SetConfig{
 		LogDir: dir, FS: fs, Durability: durability(s.Flush),
 		ConfigFor: func(topic string) partition.Config {
@@ -199,7 +237,7 @@ func durability(flush string) partition.Durability {
 
 func (n *Node) openGroups() {
 	n.groups = group.New(group.Config{
-		Node: n.settings, Logger: n.log,
+		Node: n.settings, Logger: n.logger("group"),
 		Partitions: func() int32 {
 			if t := n.metadata.Image().Topics[group.OffsetsTopic]; t != nil {
 				return t.Partitions
@@ -224,7 +262,7 @@ func (n *Node) openAdmin() error {
 	if address == "" {
 		return nil
 	}
-	a := admin.New(address, admin.Deps{Ready: n.ready, Status: n.status, Metrics: n.metrics.Gatherer(), Log: n.log})
+	a := admin.New(address, admin.Deps{Ready: n.ready, Status: n.status, Metrics: n.metrics.Gatherer(), Log: n.logger("admin")})
 	err := a.Start()
 	switch {
 	case err == nil:
@@ -239,6 +277,14 @@ func (n *Node) openAdmin() error {
 
 // Addrs are the addresses of the Kafka listeners, in the order of the settings.
 func (n *Node) Addrs() []net.Addr { return n.addrs }
+
+// AdminAddr is the address of the admin HTTP, nil when it is off.
+func (n *Node) AdminAddr() net.Addr {
+	if n.admin == nil {
+		return nil
+	}
+	return n.admin.Addr()
+}
 
 // Run serves until ctx ends or a part fails, then stops everything in reverse
 // order and closes it. nil after a clean stop.
@@ -290,7 +336,8 @@ func (n *Node) announce() {
 		"start_ms", time.Since(n.started).Milliseconds())
 }
 
-// maintain is the tick of the log directory, and of what quotas remember.
+// maintain is the tick of the log directory, and of what quotas and telemetry
+// remember.
 func (n *Node) maintain(ctx context.Context) error {
 	interval := maintainInterval
 	if check := n.settings.RetentionCheckInterval; check > 0 {
@@ -308,6 +355,9 @@ func (n *Node) maintain(ctx context.Context) error {
 			n.log.Error("Maintaining the logs failed", "error", err)
 		}
 		n.quotas.Expire()
+		if n.telemetry != nil {
+			n.telemetry.Expire()
+		}
 	}
 }
 

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"fluxmq/broker/cluster"
+	"fluxmq/broker/config"
 	"fluxmq/broker/partition"
+	"fluxmq/broker/server"
 )
 
 // forgetTimeout bounds how long deleting a topic waits for the groups to drop
@@ -23,17 +25,41 @@ func (n *Node) onImage(before, after *cluster.Image) error {
 	if after.Quotas != before.Quotas {
 		n.quotas.Set(after.Quotas)
 	}
+	if after.Settings != before.Settings {
+		n.server.SetLimits(connectionLimits(after.Settings))
+	}
+	if after.SubscriptionsVersion != before.SubscriptionsVersion {
+		n.subscribe(after)
+	}
+	everyPartition := after.Settings.ProducerExpiration != before.Settings.ProducerExpiration // in no topic's settings
 	for id, t := range before.ByID {
 		if after.ByID[id] == nil {
 			errs = append(errs, n.dropTopic(t.Name))
 		}
 	}
 	for id, t := range after.ByID {
-		if was := before.ByID[id]; was == nil || was.Partitions != t.Partitions || was.Config != t.Config {
+		if was := before.ByID[id]; was == nil || was.Partitions != t.Partitions || was.Config != t.Config || everyPartition {
 			errs = append(errs, n.hostTopic(t, after))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// connectionLimits are what the settings say of connections.
+func connectionLimits(s *config.Node) server.Limits {
+	return server.Limits{Connections: s.MaxConnections, PerIP: s.MaxConnectionsPerIP, Of: s.MaxConnectionsOf, Rate: s.MaxConnectionCreationRate}
+}
+
+// subscribe tells telemetry what the image asks clients for.
+func (n *Node) subscribe(image *cluster.Image) {
+	if n.telemetry == nil {
+		return
+	}
+	subscriptions := make(map[string]*config.ClientMetrics, len(image.Subscriptions))
+	for name, s := range image.Subscriptions {
+		subscriptions[name] = s.Config
+	}
+	n.telemetry.SetSubscriptions(subscriptions)
 }
 
 // hostTopic makes a topic's partitions, and gives those that are there the

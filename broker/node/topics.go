@@ -30,8 +30,9 @@ func (t topics) Each(visit func(group.Topic)) {
 func (n *Node) groupTopics() group.Topics { return topics{n.metadata.Image()} }
 
 func (n *Node) groupSettings(id string) *config.Group {
-	if g := n.metadata.Image().Groups[id]; g != nil {
+	image := n.metadata.Image()
+	if g := image.Groups[id]; g != nil {
 		return g.Config
 	}
-	return nil
+	return image.Settings.Groups // those of the start may have been altered
 }

@@ -13,7 +13,7 @@ import (
 
 func (n *Node) openTransactions() {
 	n.transactions = txn.New(txn.Config{
-		Node: n.settings, Logger: n.log,
+		Node: n.settings, Logger: n.logger("txn"),
 		Partitions: func() int32 {
 			if t := n.metadata.Image().Topics[txn.StateTopic]; t != nil {
 				return t.Partitions

@@ -54,6 +54,23 @@ const (
 	KeyDescribeTopicPartitions int16 = 75
 )
 
+// API keys of the administration of a cluster, and of client metrics.
+const (
+	KeyDescribeACLs                 int16 = 29
+	KeyCreateACLs                   int16 = 30
+	KeyDeleteACLs                   int16 = 31
+	KeyAlterReplicaLogDirs          int16 = 34
+	KeyElectLeaders                 int16 = 43
+	KeyAlterPartitionReassignments  int16 = 45
+	KeyListPartitionReassignments   int16 = 46
+	KeyDescribeUserScramCredentials int16 = 50
+	KeyDescribeQuorum               int16 = 55
+	KeyUpdateFeatures               int16 = 57
+	KeyGetTelemetrySubscriptions    int16 = 71
+	KeyPushTelemetry                int16 = 72
+	KeyListConfigResources          int16 = 74
+)
+
 // MaxKey is the largest API key that Kafka has.
 const MaxKey = int16(len(firstFlexible)) - 1
 
@@ -91,21 +108,34 @@ var supported = [...]API{
 	{KeyEndTxn, "EndTxn", 0, 5},
 	{KeyWriteTxnMarkers, "WriteTxnMarkers", 1, 2},
 	{KeyTxnOffsetCommit, "TxnOffsetCommit", 0, 5},
+	{KeyDescribeACLs, "DescribeAcls", 1, 3},
+	{KeyCreateACLs, "CreateAcls", 1, 3},
+	{KeyDeleteACLs, "DeleteAcls", 1, 3},
 	{KeyDescribeConfigs, "DescribeConfigs", 1, 4},
 	{KeyAlterConfigs, "AlterConfigs", 0, 2},
+	{KeyAlterReplicaLogDirs, "AlterReplicaLogDirs", 1, 2},
 	{KeyDescribeLogDirs, "DescribeLogDirs", 1, 5},
 	{KeyCreatePartitions, "CreatePartitions", 0, 3},
 	{KeyDeleteGroups, "DeleteGroups", 0, 2},
+	{KeyElectLeaders, "ElectLeaders", 0, 2},
 	{KeyIncrementalAlterConfigs, "IncrementalAlterConfigs", 0, 1},
+	{KeyAlterPartitionReassignments, "AlterPartitionReassignments", 0, 1},
+	{KeyListPartitionReassignments, "ListPartitionReassignments", 0, 0},
 	{KeyOffsetDelete, "OffsetDelete", 0, 0},
 	{KeyDescribeClientQuotas, "DescribeClientQuotas", 0, 1},
 	{KeyAlterClientQuotas, "AlterClientQuotas", 0, 1},
+	{KeyDescribeUserScramCredentials, "DescribeUserScramCredentials", 0, 0},
+	{KeyDescribeQuorum, "DescribeQuorum", 0, 2},
+	{KeyUpdateFeatures, "UpdateFeatures", 0, 2},
 	{KeyDescribeCluster, "DescribeCluster", 0, 2},
 	{KeyDescribeProducers, "DescribeProducers", 0, 0},
 	{KeyDescribeTransactions, "DescribeTransactions", 0, 0},
 	{KeyListTransactions, "ListTransactions", 0, 2},
 	{KeyConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1},
 	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1},
+	{KeyGetTelemetrySubscriptions, "GetTelemetrySubscriptions", 0, 0},
+	{KeyPushTelemetry, "PushTelemetry", 0, 0},
+	{KeyListConfigResources, "ListConfigResources", 0, 1},
 	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0},
 }
 

@@ -122,6 +122,21 @@ var requestShapes = map[int16][]field{
 	},
 	KeyConsumerGroupDescribe:   {listOf(str), i8},
 	KeyDescribeTopicPartitions: {arrayOf(str), i32, maybe(str, i32)},
+
+	// Administration of a cluster, and client metrics.
+	KeyDescribeACLs:                 {i8, str.nullable(0), i8.since(1), str.nullable(0), str.nullable(0), i8, i8},
+	KeyCreateACLs:                   {arrayOf(i8, str, i8.since(1), str, str, i8, i8)},
+	KeyDeleteACLs:                   {arrayOf(i8, str.nullable(0), i8.since(1), str.nullable(0), str.nullable(0), i8, i8)},
+	KeyAlterReplicaLogDirs:          {arrayOf(str, arrayOf(str, listOf(i32)))},
+	KeyElectLeaders:                 {i8.since(1), arrayOf(str, listOf(i32)).nullable(0), i32},
+	KeyAlterPartitionReassignments:  {i32, i8.since(1), arrayOf(str, arrayOf(i32, listOf(i32).nullable(0)))},
+	KeyListPartitionReassignments:   {i32, arrayOf(str, listOf(i32)).nullable(0)},
+	KeyDescribeUserScramCredentials: {arrayOf(str).nullable(0)},
+	KeyDescribeQuorum:               {arrayOf(str, arrayOf(i32))},
+	KeyUpdateFeatures:               {i32, arrayOf(str, i16, i8.until(0), i8.since(1)), i8.since(1)},
+	KeyGetTelemetrySubscriptions:    {uuid},
+	KeyPushTelemetry:                {uuid, i32, i8, i8, octets},
+	KeyListConfigResources:          {listOf(i8).since(1)},
 }
 
 // maxElements bounds the array elements and tags of one control-plane request.

@@ -103,19 +103,19 @@ func newConn(s *Server, tcp *net.TCPConn, listener int) (*conn, error) {
 	c := &conn{s: s, tcp: tcp, raw: raw, drained: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.readable = c.readReady
-	c.req.Peer = peerOf(tcp)
-	c.req.Listener = listener
+	c.req.Peer, c.req.PeerPort = peerOf(tcp)
+	c.req.Listener, c.req.Connection = listener, s.connections.Add(1)
 	c.w.init(tcp, raw)
 	return c, nil
 }
 
-// peerOf is the client's host as Kafka shows it.
-func peerOf(tcp *net.TCPConn) string {
-	host, _, err := net.SplitHostPort(tcp.RemoteAddr().String())
+// peerOf is the client's host as Kafka shows it, and its port.
+func peerOf(tcp *net.TCPConn) (host, port string) {
+	host, port, err := net.SplitHostPort(tcp.RemoteAddr().String())
 	if err != nil {
-		return "/" + tcp.RemoteAddr().String()
+		return "/" + tcp.RemoteAddr().String(), ""
 	}
-	return "/" + host
+	return "/" + host, port
 }
 
 // run serves the connection until the client leaves, misbehaves or the broker

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -26,7 +25,8 @@ type Handler interface {
 }
 
 // Server accepts connections on listeners and serves them. Its fields are set
-// before Listen and read-only afterwards.
+// before Listen and read-only afterwards; SetLimits alters those that bound
+// connections.
 type Server struct {
 	Handler Handler
 	Log     *slog.Logger
@@ -43,6 +43,9 @@ type Server struct {
 	SendBuffer, ReceiveBuffer int
 	// MaxConnectionsPerIP is max.connections.per.ip.
 	MaxConnectionsPerIP int
+	// Ended, unless nil, is told the number of every connection that has ended
+	// (see handler.Request), once. It is called concurrently.
+	Ended func(connection uint64)
 	// FrameMemory bounds the memory of large request frames being read or
 	// served, over all connections, in bytes. A client waits when it is reached.
 	FrameMemory int64
@@ -55,7 +58,11 @@ type Server struct {
 	slots  sync.Pool // *slot
 	quiet  limiter   // for log lines that clients can cause
 
-	mu        sync.Mutex // guards what follows
+	connections atomic.Uint64 // numbers them
+
+	mu        sync.Mutex     // guards what follows, MaxConnections and MaxConnectionsPerIP
+	perHost   map[string]int // exceptions to MaxConnectionsPerIP, by client host
+	pace      pace
 	listeners []*net.TCPListener
 	conns     map[*conn]struct{}
 	byHost    map[string]int // connections by client host
@@ -90,12 +97,7 @@ func (s *Server) Listen(address string) (*net.TCPAddr, error) {
 		s.conns, s.byHost = map[*conn]struct{}{}, map[string]int{}
 		s.frames = newFramePool(max(s.FrameMemory, 4<<20))
 		s.MaxRequestBytes = min(s.MaxRequestBytes, largestFrame)
-		if s.MaxConnections <= 0 {
-			s.MaxConnections = math.MaxInt
-		}
-		if s.MaxConnectionsPerIP <= 0 {
-			s.MaxConnectionsPerIP = math.MaxInt
-		}
+		s.MaxConnections, s.MaxConnectionsPerIP = unlessZero(s.MaxConnections), unlessZero(s.MaxConnectionsPerIP)
 		if s.MaxIdle < 0 {
 			s.MaxIdle = 10 * 365 * 24 * time.Hour
 		}
@@ -151,6 +153,10 @@ func (s *Server) accept(l *net.TCPListener, index int) error {
 		switch {
 		case err == nil:
 			pause = 0
+			if !s.awaitTurn() {
+				_ = tcp.Close() // the server stops; nothing was sent on it
+				return nil
+			}
 			s.start(tcp, index)
 		case errors.Is(err, net.ErrClosed):
 			return nil
@@ -187,7 +193,11 @@ func (s *Server) start(tcp *net.TCPConn, listener int) {
 		return
 	}
 	s.mu.Lock()
-	full := len(s.conns) >= s.MaxConnections || s.byHost[c.req.Peer] >= s.MaxConnectionsPerIP
+	ofHost, excepted := s.perHost[c.req.Peer]
+	if !excepted {
+		ofHost = s.MaxConnectionsPerIP
+	}
+	full := len(s.conns) >= s.MaxConnections || s.byHost[c.req.Peer] >= ofHost
 	if full || s.stopped {
 		s.mu.Unlock()
 		c.cancel(errStopping)
@@ -214,6 +224,9 @@ func (s *Server) start(tcp *net.TCPConn, listener int) {
 			delete(s.byHost, c.req.Peer)
 		}
 		s.mu.Unlock()
+		if s.Ended != nil {
+			s.Ended(c.req.Connection)
+		}
 		s.logEnd(c, err)
 	}()
 }

@@ -17,6 +17,7 @@ import (
 	"fluxmq/broker/client"
 	"fluxmq/broker/config"
 	"fluxmq/broker/fault"
+	"fluxmq/broker/loglevel"
 	"fluxmq/broker/node"
 
 	"github.com/spf13/cobra"
@@ -164,7 +165,10 @@ func serve(c *cobra.Command, f *flags, args []string) error {
 	if err != nil {
 		return usage(err)
 	}
-	log := newLogger(os.Stderr, settings.LogLevel, settings.LogFormat)
+	level, _ := loglevel.ParseAnyCase(settings.LogLevel) // checked by Load
+	levels := loglevel.New(level, loglevel.Trace)
+	lines := newLogger(os.Stderr, settings.LogFormat)
+	log := levels.Logger("fluxmq.main", lines.Handler())
 	for _, w := range warnings {
 		log.Warn(w.Text)
 	}
@@ -175,7 +179,7 @@ func serve(c *cobra.Command, f *flags, args []string) error {
 		}
 		log.Warn(notice)
 	}
-	n, err := node.Open(node.Options{Settings: settings, Log: log})
+	n, err := node.Open(node.Options{Settings: settings, Log: lines, Levels: levels})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,66 @@
+package handler
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"fluxmq/broker/protocol"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// maxLogDirName is the longest name of a directory; Kafka moves a partition by
+// way of one that is 40 characters longer than "topic-partition".
+const (
+	maxLogDirName  = 255
+	futureDirExtra = 40
+)
+
+// handleAlterReplicaLogDirs answers AlterReplicaLogDirs (API key 34, KIP-113).
+// There is one log directory: a partition can be asked to be where it is, and
+// nowhere else.
+func handleAlterReplicaLogDirs(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
+	request := in.(*kmsg.AlterReplicaLogDirsRequest)
+	response := request.ResponseKind().(*kmsg.AlterReplicaLogDirsResponse)
+	at := map[string]int{} // topics in response.Topics
+	for _, dir := range request.Dirs {
+		for _, t := range dir.Topics {
+			place, known := at[t.Topic]
+			if !known {
+				place = len(response.Topics)
+				at[t.Topic] = place
+				response.Topics = append(response.Topics, kmsg.AlterReplicaLogDirsResponseTopic{Topic: t.Topic})
+			}
+			out := &response.Topics[place]
+			for _, index := range t.Partitions {
+				out.Partitions = append(out.Partitions, kmsg.AlterReplicaLogDirsResponseTopicPartition{
+					Partition: index, ErrorCode: protocol.CodeOf(h.moveLogDir(dir.Dir, t.Topic, index)),
+				})
+			}
+		}
+	}
+	return Answer{Response: response}
+}
+
+// moveLogDir decides one move, in the order of Kafka's ReplicaManager.
+func (h *Handler) moveLogDir(dir, topic string, index int32) error {
+	if len(fmt.Sprintf("%s-%d", topic, index))+futureDirExtra > maxLogDirName {
+		return protocol.ErrInvalidTopicException
+	}
+	present, err := filepath.Abs(h.Config.LogDir)
+	if err != nil {
+		return err
+	}
+	if dir != present {
+		return protocol.ErrLogDirNotFound
+	}
+	p := h.Partitions.Find([]byte(topic), index)
+	switch {
+	case p == nil:
+		return protocol.ErrReplicaNotAvailable
+	case p.Offline() != nil:
+		return protocol.ErrKafkaStorageError
+	}
+	return nil
+}

@@ -48,6 +48,11 @@ var Allowances = []Allowance{
 	{API: "CreatePartitions", MinVersion: 0, MaxVersion: 3, Case: "the offsets topic",
 		Reason: "The groups would be looked for in partitions that know nothing of them, and their offsets would be lost; Kafka lets it happen."},
 
+	{API: "IncrementalAlterConfigs", MinVersion: 0, MaxVersion: 1, Case: "a dynamic config of the broker", Path: "Resources[4 1].*",
+		Reason: "log.cleaner.threads has no effect here, and a success would say that it has: it is INVALID_REQUEST."},
+	{API: "IncrementalAlterConfigs", MinVersion: 0, MaxVersion: 1, Case: "an unknown config of the broker", Path: "Resources[4 1].*",
+		Reason: "Kafka keeps keys that it does not know for the sake of plugins, which there are not here: a key that nobody reads is INVALID_REQUEST, so that a mistyped one is seen."},
+
 	{API: "CreateTopics", MinVersion: 5, MaxVersion: 7, Path: "Topics[*].Configs[min.insync.replicas].Source", Ours: "5", Kafka: "3", Reason: noELR},
 	{API: "DescribeConfigs", MinVersion: 1, MaxVersion: 4, Path: "Resources[*].Configs[min.insync.replicas]*", Reason: noELR},
 	{API: "DescribeConfigs", MinVersion: 1, MaxVersion: 4, Case: "the configs of every broker", Path: "Resources[*].Configs", Reason: noELR},

@@ -17,16 +17,19 @@ type Feature struct {
 // The names of features that code asks for.
 const (
 	GroupVersion       = "group.version"
+	ShareVersion       = "share.version"
 	TransactionVersion = "transaction.version"
 )
 
 // supported are the features, by name. group.version 1 is the consumer group
-// protocol of KIP-848. transaction.version tells clients which protocol of
-// transactions to speak, 2 being KIP-890; the coordinator answers each request
-// by its own version, as Kafka's does. metadata.version is none of them: it is
-// the format of Kafka's metadata log, and ours has its own.
+// protocol of KIP-848, share.version 1 are the share groups of KIP-932.
+// transaction.version tells clients which protocol of transactions to speak, 2
+// being KIP-890; the coordinator answers each request by its own version, as
+// Kafka's does. metadata.version is none of them: it is the format of Kafka's
+// metadata log, and ours has its own.
 var supported = [...]Feature{
 	{GroupVersion, 0, 1, 1},
+	{ShareVersion, 0, 1, 1},
 	{TransactionVersion, 0, 2, 2},
 }
 

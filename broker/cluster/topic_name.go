@@ -35,6 +35,16 @@ func NewTransactionTopic(n *config.Node) NewTopic {
 	return newCoordinatorTopic(transactionTopic, n.TransactionTopicPartitions, n.TransactionTopicSegmentBytes)
 }
 
+// NewShareTopic is __share_group_state as the settings want it, for
+// EnsureTopic. It is not compacted: the share coordinator deletes what lies
+// before the last snapshots itself.
+func NewShareTopic(n *config.Node) NewTopic {
+	t := newCoordinatorTopic(shareTopic, n.ShareTopicPartitions, n.ShareTopicSegmentBytes)
+	t.Configs["cleanup.policy"] = "delete"
+	t.Configs["retention.ms"], t.Configs["retention.bytes"] = "-1", "-1" // whatever the broker's defaults are
+	return t
+}
+
 func newCoordinatorTopic(name string, partitions, segmentBytes int32) NewTopic {
 	return NewTopic{
 		Name: name, Partitions: partitions, Replicas: -1, Internal: true,

@@ -25,7 +25,7 @@ func unset(name string, t Type, rule Rule, doc string) Setting {
 // Where a default differs from Kafka's, the sentence says so.
 func brokerSettings() []Setting {
 	var all []Setting
-	for _, part := range [][]Setting{networkSettings(), logSettings(), cleanerSettings(), topicDefaultSettings(), groupSettings(), consumerGroupSettings(), transactionSettings(), quotaSettings(), telemetrySettings(), ownSettings(), acceptedSettings()} {
+	for _, part := range [][]Setting{networkSettings(), logSettings(), cleanerSettings(), topicDefaultSettings(), groupSettings(), consumerGroupSettings(), shareGroupSettings(), transactionSettings(), quotaSettings(), telemetrySettings(), ownSettings(), acceptedSettings()} {
 		all = append(all, part...)
 	}
 	return all
@@ -226,6 +226,7 @@ func acceptedSettings() []Setting {
 		broker("unclean.leader.election.enable", Boolean, "false", Rule{}, "Whether a replica outside the ISR may become leader; there is one replica."),
 		broker("auto.leader.rebalance.enable", Boolean, "true", Rule{}, "Whether leadership moves back by itself; there is one node."),
 		broker("transaction.state.log.min.isr", Int, "2", atLeast(1), "Least ISR of __transaction_state; there is one replica."),
+		broker("share.coordinator.state.topic.min.isr", Short, "2", atLeast(1), "Least ISR of __share_group_state; there is one replica."),
 		broker("sasl.enabled.mechanisms", List, "GSSAPI", Rule{}, "SASL mechanisms; SASL is not built yet."),
 		broker("super.users", String, "", Rule{}, "Principals that authorization does not bind; authorization is not built yet."),
 		broker("log.flush.offset.checkpoint.interval.ms", Int, "60000", atLeast(0), "How often recovery points are written; here with every round of log maintenance."),

@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// Group is one consumer group's settings parsed once: its own on the broker's.
-// Immutable.
+// Group is one group's settings parsed once: its own on the broker's. Which of
+// them mean something its type decides. Immutable.
 type Group struct {
 	ConsumerSessionTimeout, ConsumerHeartbeatInterval, ConsumerAssignmentInterval time.Duration
+
+	Share ShareGroup
 }
 
 // CheckGroup checks one setting of a group as AlterConfigs does. An unknown
@@ -40,29 +42,31 @@ func ParseGroup(n *Node, overrides map[string]string) (*Group, error) {
 			return nil, err
 		}
 	}
-	whole := func(key string) int64 {
+	text := func(key string) string {
 		if value, ok := overrides[key]; ok {
-			return wholeNumber(strings.TrimSpace(value))
+			return strings.TrimSpace(value)
 		}
 		value, _, _ := n.value(Find(GroupScope, key))
-		return wholeNumber(value)
+		return value
 	}
+	whole := func(key string) int64 { return wholeNumber(text(key)) }
 	for _, name := range []string{"assignment.interval.ms", "heartbeat.interval.ms", "session.timeout.ms"} {
-		value := whole("consumer." + name)
-		for _, bound := range []string{"min", "max"} {
-			key := "group.consumer." + bound + "." + name
-			if limit := n.whole(key); bound == "min" && value < limit || bound == "max" && value > limit {
-				return nil, fmt.Errorf("%w %d for consumer.%s: %s is %d", ErrInvalid, value, name, key, limit)
-			}
+		if err := checkBounds(n, "consumer", name, whole("consumer."+name)); err != nil {
+			return nil, err
 		}
 	}
 	session, heartbeat := whole("consumer.session.timeout.ms"), whole("consumer.heartbeat.interval.ms")
 	if session <= heartbeat {
 		return nil, fmt.Errorf("%w %d for consumer.session.timeout.ms: must be more than consumer.heartbeat.interval.ms (%d)", ErrInvalid, session, heartbeat)
 	}
+	share, err := parseShare(n, text)
+	if err != nil {
+		return nil, err
+	}
 	return &Group{
 		ConsumerSessionTimeout:     milliseconds(session),
 		ConsumerHeartbeatInterval:  milliseconds(heartbeat),
 		ConsumerAssignmentInterval: milliseconds(whole("consumer.assignment.interval.ms")),
+		Share:                      share,
 	}, nil
 }

@@ -24,7 +24,7 @@ func consumerGroupSettings() []Setting {
 }
 
 // groupScopeSettings are the keys that a group may have of its own (resource
-// type GROUP). Those of share and streams groups are not built.
+// type GROUP). Those of streams groups are not built.
 func groupScopeSettings() []Setting {
 	settings := []Setting{
 		{Name: "consumer.assignment.interval.ms", Type: Int, Default: "1000", Rule: atLeast(0), Synonyms: synonym("group.consumer.assignment.interval.ms"),
@@ -34,6 +34,7 @@ func groupScopeSettings() []Setting {
 		{Name: "consumer.session.timeout.ms", Type: Int, Default: "45000", Rule: atLeast(1), Synonyms: synonym("group.consumer.session.timeout.ms"),
 			Doc: "After how long without a heartbeat a member is taken out, in milliseconds."},
 	}
+	settings = append(settings, shareScopeSettings()...)
 	for i := range settings {
 		settings[i].Scope = GroupScope
 		settings[i].Dynamic = true

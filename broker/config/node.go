@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -63,13 +64,20 @@ type Node struct {
 	GroupMaxSize                                                               int32
 	GroupMinSessionTimeout, GroupMaxSessionTimeout, GroupInitialRebalanceDelay time.Duration
 
-	// Groups are the settings of a consumer group that has none of its own.
+	// Groups are the settings of a group that has none of its own.
 	Groups                        *Group
 	GroupConsumerMaxSize          int32
 	GroupConsumerAssignors        []string // at least one
 	GroupConsumerMigrationPolicy  string   // bidirectional, upgrade, downgrade or disabled
 	GroupConsumerRegexRefresh     time.Duration
 	GroupConsumerSettlingInterval time.Duration // 0: off
+
+	GroupShareMaxSize, GroupShareMaxSessions int32
+	GroupShareInitializeRetry                time.Duration
+
+	ShareSnapshotUpdates                             int32 // changes between two whole states
+	ShareTopicPartitions, ShareTopicSegmentBytes     int32
+	ShareWriteTimeout, ShareColdSnapshot, SharePrune time.Duration
 
 	TransactionMaxTimeout, TransactionalIDExpiration         time.Duration
 	TransactionTimeoutCheck, TransactionalIDExpiryCheck      time.Duration
@@ -228,6 +236,19 @@ func (n *Node) fill() error {
 	if err := n.fillDynamic(); err != nil {
 		return err
 	}
+
+	n.GroupShareMaxSize = int32(n.whole("group.share.max.size"))
+	n.GroupShareMaxSessions = int32(n.whole("group.share.max.share.sessions"))
+	if n.GroupShareMaxSessions < n.GroupShareMaxSize {
+		return fmt.Errorf("%w %d for group.share.max.share.sessions: must be at least group.share.max.size (%d)", ErrInvalid, n.GroupShareMaxSessions, n.GroupShareMaxSize)
+	}
+	n.GroupShareInitializeRetry = n.millis("group.share.initialize.retry.interval.ms")
+	n.ShareSnapshotUpdates = int32(n.whole("share.coordinator.snapshot.update.records.per.snapshot"))
+	n.ShareTopicPartitions = int32(n.whole("share.coordinator.state.topic.num.partitions"))
+	n.ShareTopicSegmentBytes = int32(n.whole("share.coordinator.state.topic.segment.bytes"))
+	n.ShareWriteTimeout = n.millis("share.coordinator.write.timeout.ms")
+	n.ShareColdSnapshot = n.millis("share.coordinator.cold.partition.snapshot.interval.ms")
+	n.SharePrune = n.millis("share.coordinator.state.topic.prune.interval.ms")
 
 	n.TransactionMaxTimeout = n.millis("transaction.max.timeout.ms")
 	n.TransactionalIDExpiration = n.millis("transactional.id.expiration.ms")

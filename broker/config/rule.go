@@ -108,6 +108,14 @@ func between(low, high float64) Rule {
 	}}
 }
 
+// within is a closed range of a whole number.
+func within(low, high int64) Rule {
+	return Rule{fmt.Sprintf("between %d and %d", low, high), func(text string) bool {
+		v, err := strconv.ParseInt(text, 10, 64)
+		return err == nil && v >= low && v <= high
+	}}
+}
+
 // or adds one more allowed value to a rule.
 func (r Rule) or(value string) Rule {
 	return Rule{r.Text + " or equal to " + value, func(text string) bool { return text == value || r.Allows(text) }}

@@ -3,7 +3,8 @@
 // groups are pure state machines (group.go and the files named after what
 // happens to one: join.go, sync.go, session.go, offsets.go; for the groups of
 // KIP-848 consumer_group.go, consumer_heartbeat.go, reconcile.go, assignor.go,
-// and migration.go and classic_member.go for both in one group).
+// and migration.go and classic_member.go for both in one group; for share
+// groups (KIP-932) share_group.go, share_heartbeat.go, share_assignor.go).
 //
 // A group belongs to the shard of the partition that Kafka would choose, its
 // offsets and metadata are stored there in Kafka's formats (records.go), and a
@@ -14,7 +15,8 @@
 // Words: a ticket names a held request inside the machine; a step is one input
 // with all its effects; a pending member id was handed out and not used yet. A
 // classic group has generations and a leader that assigns; a consumer group
-// (KIP-848) has epochs, and the coordinator assigns.
+// (KIP-848) has epochs, and the coordinator assigns. So has a share group, whose
+// members share partitions; what became of their records is the share room's.
 package group
 
 import (
@@ -83,6 +85,9 @@ type Config struct {
 	// Settings returns the settings that a group has of its own, nil for one
 	// that has none. It is called for every step of a group. nil: none has.
 	Settings func(group string) *config.Group
+	// ShareState keeps the states of the partitions of share groups. nil: no
+	// member of a share group is assigned any.
+	ShareState ShareState
 	// Logger, Now, NewTimer and NewID default to slog.Default, the wall clock,
 	// real timers and random UUIDs.
 	Logger   *slog.Logger
@@ -116,18 +121,23 @@ type Coordinator struct {
 	partitions func() int32
 	openLog    func(int32) Log
 
+	shareState ShareState
+	stopJobs   context.CancelFunc // with shareState: ends the goroutine that makes states
+	jobsDone   chan struct{}      // closed when it has ended
+
 	// mutex guards the fields below.
 	mutex  sync.Mutex
 	shards map[int32]*shard
 	closed bool
 }
 
-// New returns a coordinator without shards: Start makes them, or the first request.
+// New returns a coordinator without shards: Start makes them, or the first
+// request. Where it makes states of share partitions it must be closed.
 func New(c Config) *Coordinator {
 	n := c.Node
 	ofAll := settingsOf(n.Groups)
 	co := &Coordinator{
-		enabled: n.GroupsEnabled, partitions: c.Partitions, openLog: c.Log, shards: map[int32]*shard{},
+		enabled: n.GroupsEnabled, partitions: c.Partitions, openLog: c.Log, shards: map[int32]*shard{}, shareState: c.ShareState,
 		settings: settings{
 			limits: limits{
 				maxSize: int(n.GroupMaxSize), maxPending: maxPending,
@@ -136,6 +146,7 @@ func New(c Config) *Coordinator {
 				minSessionTimeoutMs: int32(n.GroupMinSessionTimeout.Milliseconds()),
 				maxSessionTimeoutMs: int32(n.GroupMaxSessionTimeout.Milliseconds()),
 				consumer:            consumerLimitsOf(n),
+				share:               shareLimits{int(n.GroupShareMaxSize), n.GroupShareInitializeRetry.Milliseconds()},
 			},
 			topics: c.Topics,
 			settingsOf: func(group string) groupSettings {
@@ -167,6 +178,12 @@ func New(c Config) *Coordinator {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
+	if co.shareState != nil {
+		var ctx context.Context
+		ctx, co.stopJobs = context.WithCancel(context.Background())
+		s.shareJobs, co.jobsDone = make(chan shareJob, maxShareJobs), make(chan struct{})
+		go co.runShareJobs(ctx) // stopped and awaited by Close
+	}
 	return co
 }
 
@@ -189,6 +206,11 @@ func settingsOf(c *config.Group) groupSettings {
 		sessionTimeoutMs:     c.ConsumerSessionTimeout.Milliseconds(),
 		assignmentIntervalMs: c.ConsumerAssignmentInterval.Milliseconds(),
 		heartbeatIntervalMs:  int32(c.ConsumerHeartbeatInterval.Milliseconds()),
+		share: shareSettings{
+			sessionTimeoutMs:     c.Share.SessionTimeout.Milliseconds(),
+			assignmentIntervalMs: c.Share.AssignmentInterval.Milliseconds(),
+			heartbeatIntervalMs:  int32(c.Share.HeartbeatInterval.Milliseconds()),
+		},
 	}
 }
 
@@ -234,6 +256,10 @@ func (c *Coordinator) Close() {
 	stopped := c.closed
 	c.closed = true
 	c.mutex.Unlock()
+	if c.stopJobs != nil {
+		c.stopJobs()
+		<-c.jobsDone
+	}
 	if !stopped {
 		for _, s := range c.shards { // no shard is added once closed is set
 			close(s.stop)

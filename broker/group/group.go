@@ -44,6 +44,13 @@ type limits struct {
 	minSessionTimeoutMs int32
 	maxSessionTimeoutMs int32
 	consumer            consumerLimits
+	share               shareLimits
+}
+
+// shareLimits are those of share groups (KIP-932).
+type shareLimits struct {
+	maxSize int   // group.share.max.size
+	retryMs int64 // group.share.initialize.retry.interval.ms
 }
 
 // consumerLimits are those of consumer groups (KIP-848).
@@ -60,8 +67,14 @@ type consumerLimits struct {
 }
 
 // groupSettings are those that one consumer group may have of its own
-// (consumer.* of the config resource GROUP).
+// (consumer.* of the config resource GROUP), and one share group (share.*).
 type groupSettings struct {
+	sessionTimeoutMs, assignmentIntervalMs int64
+	heartbeatIntervalMs                    int32
+	share                                  shareSettings
+}
+
+type shareSettings struct {
 	sessionTimeoutMs, assignmentIntervalMs int64
 	heartbeatIntervalMs                    int32
 }
@@ -109,11 +122,13 @@ type reply struct {
 type step struct {
 	nowMs    int64         // Unix milliseconds
 	order    int64         // of the offsets committed in this step, see committed
-	topics   Topics        // as they are now; for consumer groups
-	settings groupSettings // of this group, if it is a consumer group
+	topics   Topics        // as they are now; for consumer groups and share groups
+	settings groupSettings // of this group, if it is a consumer group or a share group
 	records  []record.Record
 	replies  []reply
 	timers   []timerChange
+	// initialize names partitions whose states a share group wants made.
+	initialize []SharePartition
 	// rebalances counts generations that ended, or group epochs that rose, in
 	// this step, for metrics.
 	rebalances int
@@ -182,13 +197,15 @@ func (m *member) sessionKept() bool { return !m.isNew && (m.joining != 0 || m.sy
 // *step that carries the time in and the effects out. It is owned by one shard
 // and not safe for concurrent use.
 //
-// A group is a classic one unless consumer is set. Then its members are there,
-// and the fields from state to subscribed, and stored, are as in a new group.
+// A group is a classic one unless consumer or share is set. Then its members are
+// there, and the fields from state to subscribed, and stored, are as in a new
+// group. A share group has no committed offsets.
 type group struct {
 	id     string
 	limits *limits
 
 	consumer *consumerGroup
+	share    *shareGroup
 
 	state, previous state
 	stateSinceMs    int64 // -1: unknown (replayed from an old record)
@@ -245,24 +262,33 @@ func (g *group) reset(nowMs int64) {
 
 // stateName is the state as DescribeGroups and ListGroups show it.
 func (g *group) stateName() string {
-	if g.consumer != nil {
+	switch {
+	case g.consumer != nil:
 		return g.consumer.stateName()
+	case g.share != nil:
+		return g.share.stateName()
 	}
 	return g.state.String()
 }
 
 // typeName is the type of the group, and protocol what its members speak.
 func (g *group) typeName() (name, protocol string) {
-	if g.consumer != nil {
+	switch {
+	case g.consumer != nil:
 		return consumerType, consumerType
+	case g.share != nil:
+		return shareType, shareType
 	}
 	return classicType, g.protocolType
 }
 
 // vacant tells that the group has no members and lives on for its offsets.
 func (g *group) vacant() bool {
-	if g.consumer != nil {
+	switch {
+	case g.consumer != nil:
 		return len(g.consumer.members) == 0
+	case g.share != nil:
+		return len(g.share.members) == 0
 	}
 	return g.state == empty
 }
@@ -397,8 +423,12 @@ func (g *group) expire(s *step, key timerKey) {
 	if g.state == dead {
 		return
 	}
-	if g.consumer != nil {
+	switch {
+	case g.consumer != nil:
 		g.consumerExpired(s, key)
+		return
+	case g.share != nil:
+		g.shareExpired(s, key)
 		return
 	}
 	switch key.kind {
@@ -420,5 +450,5 @@ func (g *group) persist(s *step) {
 // unused tells that nothing is stored of the group and nobody is in it: it was
 // made for a request that came to nothing, and may be forgotten without a trace.
 func (g *group) unused() bool {
-	return g.consumer == nil && g.state == empty && !g.stored && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 && len(g.unstable) == 0
+	return g.consumer == nil && g.share == nil && g.state == empty && !g.stored && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 && len(g.unstable) == 0
 }

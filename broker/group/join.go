@@ -37,6 +37,10 @@ func (g *group) join(s *step, in joinInput) {
 	refuse := func(memberID string, code int16) {
 		s.replies = append(s.replies, reply{to: in.ticket, join: joinError(memberID, code)})
 	}
+	if g.share != nil {
+		refuse(in.MemberID, protocol.ErrInconsistentGroupProtocol.Code)
+		return
+	}
 	if g.consumer != nil && len(g.consumer.members) > 0 {
 		g.joinConsumer(s, in)
 		return

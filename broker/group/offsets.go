@@ -339,6 +339,10 @@ func (g *group) deleteOffsets(s *step, topics []kmsg.OffsetDeleteRequestTopic) (
 
 // dropTopic forgets the offsets of a deleted topic.
 func (g *group) dropTopic(s *step, topic string) {
+	if g.share != nil {
+		g.dropShareTopic(s, topic)
+		return
+	}
 	for _, key := range g.storedKeys() {
 		if key.topic == topic {
 			g.dropOffset(key)
@@ -348,9 +352,10 @@ func (g *group) dropTopic(s *step, topic string) {
 }
 
 // expireOffsets applies offsets.retention.minutes and reports how many offsets
-// went. An Empty group that has none left is deleted with it.
+// went. An Empty group that has none left is deleted with it, unless it is a
+// share group: how far it has come is kept elsewhere.
 func (g *group) expireOffsets(s *step, retentionMs int64) int {
-	if g.state == dead {
+	if g.state == dead || g.share != nil {
 		return 0
 	}
 	expired := 0

@@ -28,7 +28,7 @@ const (
 )
 
 // errUnknownRecord says that a key is of a kind this coordinator does not
-// keep (share groups, streams groups); replay skips it.
+// keep (streams groups); replay skips it.
 var errUnknownRecord = errors.New("unknown kind of group record")
 
 func offsetRecordKey(groupID, topic string, partition int32) []byte {
@@ -90,6 +90,7 @@ type replayed struct {
 	commit   *committed
 	metadata *kmsg.GroupMetadataValue
 	consumer *consumerRecord // set: of a consumer group
+	share    *shareRecord    // set: of a share group
 }
 
 // decodeRecord reads one record. It returns errUnknownRecord for kinds it does
@@ -106,6 +107,9 @@ func decodeRecord(key, value []byte) (replayed, error) {
 	case consumerMetadataKey, partitionMetadataKey, memberMetadataKey, targetMetadataKey, targetMemberKey, currentMemberKey, regexKey:
 		id, r, err := decodeConsumer(version, key, value)
 		return replayed{group: id, consumer: r}, err
+	case shareMemberKey, shareMetadataKey, shareTargetMetadataKey, shareTargetMemberKey, shareCurrentMemberKey, shareStatesKey:
+		id, r, err := decodeShare(version, key, value)
+		return replayed{group: id, share: r}, err
 	default:
 		return replayed{}, fmt.Errorf("%w: key version %d", errUnknownRecord, version)
 	}
@@ -207,8 +211,12 @@ func (g *group) restore(v *kmsg.GroupMetadataValue) {
 // resume starts the sessions of the members of a restored group: they have one
 // session timeout to find the coordinator again.
 func (g *group) resume(s *step) {
-	if g.consumer != nil {
+	switch {
+	case g.consumer != nil:
 		g.resumeConsumer(s)
+		return
+	case g.share != nil:
+		g.resumeShare(s)
 		return
 	}
 	for _, m := range g.ordered() {

@@ -78,7 +78,7 @@ func (c *Coordinator) Sync(ctx context.Context, in *kmsg.SyncGroupRequest) *Repl
 	}
 	r := ask(ctx, c, in.Group, syncError, func(s *shard, r *Reply[*kmsg.SyncGroupResponse]) {
 		g := s.groups[in.Group]
-		if g == nil {
+		if g == nil || g.share != nil {
 			r.give(s, syncError(protocol.ErrUnknownMemberID.Code), false)
 			return
 		}
@@ -96,7 +96,7 @@ func (c *Coordinator) Heartbeat(ctx context.Context, in *kmsg.HeartbeatRequest) 
 	}
 	return ask(ctx, c, in.Group, itself, func(s *shard, r *Reply[int16]) {
 		code := protocol.ErrUnknownMemberID.Code
-		if g := s.groups[in.Group]; g != nil {
+		if g := s.groups[in.Group]; g != nil && g.share == nil {
 			s.do(g, func(st *step) { code = g.heartbeat(st, in) })
 		}
 		r.give(s, code, false)
@@ -106,8 +106,8 @@ func (c *Coordinator) Heartbeat(ctx context.Context, in *kmsg.HeartbeatRequest) 
 func itself(code int16) int16 { return code }
 
 // Leave is LeaveGroup: a code for the group, then one for each member; of a
-// group that is not there, too, as in Kafka. in is read as version 3 and up: the
-// handler turns older ones into that.
+// group that is not there and of a share group, too, as in Kafka. in is read as
+// version 3 and up: the handler turns older ones into that.
 func (c *Coordinator) Leave(ctx context.Context, in *kmsg.LeaveGroupRequest) *Reply[*kmsg.LeaveGroupResponse] {
 	refuse := func(code int16) *kmsg.LeaveGroupResponse {
 		r := kmsg.NewPtrLeaveGroupResponse()
@@ -120,7 +120,7 @@ func (c *Coordinator) Leave(ctx context.Context, in *kmsg.LeaveGroupRequest) *Re
 	return ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[*kmsg.LeaveGroupResponse]) {
 		response := refuse(0)
 		g := s.groups[in.Group]
-		if g == nil {
+		if g == nil || g.share != nil {
 			for _, l := range in.Members {
 				m := kmsg.NewLeaveGroupResponseMember()
 				m.MemberID, m.InstanceID, m.ErrorCode = l.MemberID, l.InstanceID, protocol.ErrUnknownMemberID.Code
@@ -151,6 +151,10 @@ func (c *Coordinator) Commit(ctx context.Context, in Commit) *Reply[[]int16] {
 			return
 		}
 		g = s.groupOf(in.Group)
+		if g.share != nil {
+			r.give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
+			return
+		}
 		var codes []int16
 		wrote := s.do(g, func(st *step) { codes = g.commit(st, in, c.settings.metadataMax) })
 		c.settings.commits.Add(int64(len(codes)))
@@ -176,6 +180,10 @@ func (c *Coordinator) Fetch(ctx context.Context, group string, memberID *string,
 	}
 	return ask(ctx, c, group, refuse, func(s *shard, r *Reply[Fetched]) {
 		g := s.groups[group]
+		if g != nil && g.share != nil {
+			r.give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
+			return
+		}
 		if code := g.mayFetch(memberID, epoch); code != 0 {
 			r.give(s, refuse(code), false)
 			return
@@ -200,7 +208,7 @@ func (c *Coordinator) DeleteOffsets(ctx context.Context, in *kmsg.OffsetDeleteRe
 	}
 	return ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[*kmsg.OffsetDeleteResponse]) {
 		g := s.groups[in.Group]
-		if g == nil {
+		if g == nil || g.share != nil {
 			r.give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
 			return
 		}
@@ -243,7 +251,7 @@ func (c *Coordinator) Describe(ctx context.Context, group string) *Reply[kmsg.De
 	}
 	return ask(ctx, c, group, refuse, func(s *shard, r *Reply[kmsg.DescribeGroupsResponseGroup]) {
 		g := s.groups[group]
-		if g != nil && g.consumer == nil {
+		if g != nil && g.consumer == nil && g.share == nil {
 			r.give(s, g.describe(), false)
 			return
 		}
@@ -309,7 +317,8 @@ func each[T any](ctx context.Context, c *Coordinator, read func(*shard) []T, col
 	return code
 }
 
-// TopicDeleted forgets the committed offsets of a deleted topic in all groups.
+// TopicDeleted forgets the committed offsets of a deleted topic in all groups,
+// and which of its partitions share groups have a state of.
 // It does not wait for the shards to do so. What is lost by a crash in between
 // expires, or is overwritten by the next commit.
 func (c *Coordinator) TopicDeleted(ctx context.Context, topic string) {

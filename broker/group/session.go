@@ -151,8 +151,12 @@ func (g *group) bury(s *step) {
 	for id := range g.pending {
 		g.dropPending(s, id)
 	}
-	if g.consumer != nil {
+	switch {
+	case g.consumer != nil:
 		g.buryConsumer(s)
+		g.reset(s.nowMs)
+	case g.share != nil:
+		g.buryShare(s)
 		g.reset(s.nowMs)
 	}
 	clear(g.offsets)

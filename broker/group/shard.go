@@ -193,7 +193,13 @@ func (s *shard) replay(key, value []byte) error {
 		if g != nil {
 			g.replayConsumer(r.consumer, -1)
 		}
-	case g != nil && g.consumer == nil:
+	case r.share != nil && r.share.present:
+		s.groupOf(r.group).replayShare(r.share, -1)
+	case r.share != nil:
+		if g != nil {
+			g.replayShare(r.share, -1)
+		}
+	case g != nil && g.consumer == nil && g.share == nil:
 		// A group's tombstone follows those of its offsets; one that has
 		// offsets still lost only its generation.
 		g.reset(-1)
@@ -238,6 +244,9 @@ func (s *shard) do(g *group, input func(*step)) (wrote bool) {
 		// An assignment is shown only when it would survive a crash.
 		answer(r, len(st.records) > 0 || r.sync != nil && r.sync.ErrorCode == 0)
 	}
+	if len(st.initialize) > 0 {
+		s.initialize(g, st.initialize)
+	}
 	if st.rebalances > 0 {
 		s.config.rebalances.Add(int64(st.rebalances))
 		s.logRebalance(g)
@@ -252,6 +261,11 @@ func (s *shard) do(g *group, input func(*step)) (wrote bool) {
 func (s *shard) logRebalance(g *group) {
 	if c := g.consumer; c != nil {
 		s.config.logger.Info("consumer group began an epoch", "group", g.id, "epoch", c.epoch,
+			"assignment_epoch", c.targetEpoch, "members", len(c.members))
+		return
+	}
+	if c := g.share; c != nil {
+		s.config.logger.Info("share group began an epoch", "group", g.id, "epoch", c.epoch,
 			"assignment_epoch", c.targetEpoch, "members", len(c.members))
 		return
 	}
@@ -375,6 +389,9 @@ func (s *shard) snapshot() []Snapshot {
 		if c := g.consumer; c != nil {
 			one.Generation, one.Members = c.epoch, len(c.members)
 		}
+		if c := g.share; c != nil {
+			one.Generation, one.Members = c.epoch, len(c.members)
+		}
 		list = append(list, one)
 	}
 	return list
@@ -405,6 +422,7 @@ type settings struct {
 	answerTimeout  time.Duration
 	topics         func() Topics
 	settingsOf     func(group string) groupSettings
+	shareJobs      chan shareJob // nil where no states of share partitions are kept
 	now            func() time.Time
 	newTimer       func(time.Duration) Timer
 	newID          func() string

@@ -149,6 +149,8 @@ func (s *shard) commitTransactional(in TransactionalCommit, t *openTransaction) 
 		return nil, protocol.ErrInvalidProducerEpoch
 	case g == nil && in.Generation >= 0:
 		return nil, protocol.ErrIllegalGeneration
+	case g != nil && g.share != nil:
+		return nil, protocol.ErrGroupIDNotFound
 	}
 	var codes []int16
 	var pending []pendingOffset

@@ -297,7 +297,7 @@ func (h *Handler) producedTopic(t *protocol.ProduceTopics) string {
 // isInternal tells whether a topic is the broker's own: clients may read it,
 // not write it.
 func isInternal(topic []byte) bool {
-	return string(topic) == "__consumer_offsets" || string(topic) == "__transaction_state"
+	return string(topic) == "__consumer_offsets" || string(topic) == "__transaction_state" || string(topic) == "__share_group_state"
 }
 
 // Sizes and offsets in bytes that checkProduced reads before a batch is known

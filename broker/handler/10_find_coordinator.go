@@ -2,11 +2,13 @@ package handler
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"fluxmq/broker/cluster"
 	"fluxmq/broker/group"
 	"fluxmq/broker/protocol"
+	"fluxmq/broker/share"
 	"fluxmq/broker/txn"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -16,26 +18,34 @@ import (
 const (
 	coordinatorGroup       = 0
 	coordinatorTransaction = 1
+	coordinatorShare       = 2 // a partition as a share group sees it, by share.Key's text
 )
 
-// handleFindCoordinator answers with this node for groups and transactional
-// ids, making __consumer_offsets or __transaction_state first. Where no
-// transactions are coordinated their key type gets UNSUPPORTED_VERSION, which
-// clients do not retry (COORDINATOR_NOT_AVAILABLE, the other candidate, they
-// retry until their own time is up).
+// firstShareVersion is the first version that knows coordinatorShare.
+const firstShareVersion = 6
+
+// handleFindCoordinator answers with this node for groups, transactional ids
+// and share partitions, making __consumer_offsets, __transaction_state or
+// __share_group_state first. Where no transactions are coordinated their key
+// type gets UNSUPPORTED_VERSION, which clients do not retry
+// (COORDINATOR_NOT_AVAILABLE, the other candidate, they retry until their own
+// time is up).
 func handleFindCoordinator(h *Handler, ctx context.Context, r *Request, in kmsg.Request) Answer {
 	q := in.(*kmsg.FindCoordinatorRequest)
 	keys := q.CoordinatorKeys
 	if r.Version < 4 {
 		keys = []string{q.CoordinatorKey}
 	}
-	found := h.coordinator(r, q.CoordinatorType)
+	found := h.coordinator(r, q.CoordinatorType, keys)
 	found.ErrorMessage = coordinatorMessage(r.Version, found)
 	response := kmsg.NewPtrFindCoordinatorResponse()
 	response.ErrorCode, response.ErrorMessage = found.ErrorCode, found.ErrorMessage
 	response.NodeID, response.Host, response.Port = found.NodeID, found.Host, found.Port
 	for _, key := range keys {
 		c := found
+		if q.CoordinatorType == coordinatorShare && c.ErrorCode == 0 && !isShareKey(key) {
+			c = refuseCoordinator(protocol.ErrInvalidRequest, "") // see coordinatorMessage
+		}
 		c.Key = key
 		response.Coordinators = append(response.Coordinators, c)
 	}
@@ -55,30 +65,42 @@ func coordinatorMessage(version int16, c kmsg.FindCoordinatorResponseCoordinator
 	return c.ErrorMessage
 }
 
-// coordinator is the same for every key of a type: there is one node.
-func (h *Handler) coordinator(r *Request, keyType int8) kmsg.FindCoordinatorResponseCoordinator {
-	refuse := func(err *protocol.Error, message string) kmsg.FindCoordinatorResponseCoordinator {
-		c := kmsg.NewFindCoordinatorResponseCoordinator()
-		c.NodeID, c.Port, c.ErrorCode, c.ErrorMessage = -1, -1, err.Code, &message
-		return c
-	}
+// isShareKey tells whether a key is that of a share partition.
+func isShareKey(key string) bool {
+	_, err := share.ParseKey(key)
+	return err == nil
+}
+
+// coordinator is the same for every key of a type: there is one node. The topic
+// of the share coordinator is made only where a key is one, as in Kafka.
+func (h *Handler) coordinator(r *Request, keyType int8, keys []string) kmsg.FindCoordinatorResponseCoordinator {
 	topic, ensure := group.OffsetsTopic, h.ensureOffsetsTopic
 	switch {
 	case keyType == coordinatorTransaction && h.Transactions == nil:
-		return refuse(protocol.ErrUnsupportedVersion, "This broker does not support transactions.")
+		return refuseCoordinator(protocol.ErrUnsupportedVersion, "This broker does not support transactions.")
 	case keyType == coordinatorTransaction:
 		topic, ensure = txn.StateTopic, h.ensureStateTopic
+	case keyType == coordinatorShare && h.ShareState != nil && r.Version >= firstShareVersion && slices.ContainsFunc(keys, isShareKey):
+		topic, ensure = share.StateTopic, h.ensureShareTopic
+	case keyType == coordinatorShare && r.Version >= firstShareVersion:
+		return refuseCoordinator(protocol.ErrInvalidRequest, "No key is that of a share partition.")
 	case keyType != coordinatorGroup:
-		return refuse(protocol.ErrInvalidRequest, "Coordinator key type "+strconv.Itoa(int(keyType))+" is not supported.")
+		return refuseCoordinator(protocol.ErrInvalidRequest, "Coordinator key type "+strconv.Itoa(int(keyType))+" is not supported.")
 	case !h.Groups.Enabled():
-		return refuse(protocol.ErrCoordinatorNotAvailable, "Consumer groups are turned off on this broker (fluxmq.groups.enable).")
+		return refuseCoordinator(protocol.ErrCoordinatorNotAvailable, "Consumer groups are turned off on this broker (fluxmq.groups.enable).")
 	}
 	if err := ensure(); err != nil {
-		return refuse(protocol.ErrCoordinatorNotAvailable, "Cannot create "+topic+": "+err.Error())
+		return refuseCoordinator(protocol.ErrCoordinatorNotAvailable, "Cannot create "+topic+": "+err.Error())
 	}
 	c := kmsg.NewFindCoordinatorResponseCoordinator()
 	broker := h.advertised(h.Metadata.Image(), r)
 	c.NodeID, c.Host, c.Port = broker.NodeID, broker.Host, broker.Port
+	return c
+}
+
+func refuseCoordinator(err *protocol.Error, message string) kmsg.FindCoordinatorResponseCoordinator {
+	c := kmsg.NewFindCoordinatorResponseCoordinator()
+	c.NodeID, c.Port, c.ErrorCode, c.ErrorMessage = -1, -1, err.Code, &message
 	return c
 }
 

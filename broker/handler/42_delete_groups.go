@@ -8,25 +8,32 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// handleDeleteGroups deletes empty groups with their offsets, each once.
-func handleDeleteGroups(h *Handler, ctx context.Context, r *Request, in kmsg.Request) Answer {
+// handleDeleteGroups deletes empty groups with their offsets, each once. Of
+// share groups the states of their partitions go first: a group that is gone
+// could not be asked for them any more.
+func handleDeleteGroups(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
 	var groups []string
-	var replies []*group.Reply[int16]
 	asked := map[string]bool{}
 	for _, id := range in.(*kmsg.DeleteGroupsRequest).Groups {
-		if asked[id] {
-			continue
+		if !asked[id] {
+			asked[id] = true
+			groups = append(groups, id)
 		}
-		asked[id] = true
-		groups = append(groups, id)
-		replies = append(replies, h.Groups.Delete(ctx, id))
 	}
 	return Answer{Wait: func(ctx context.Context) kmsg.Response {
 		response := kmsg.NewPtrDeleteGroupsResponse()
+		replies := make([]*group.Reply[int16], len(groups))
 		for i, id := range groups {
 			g := kmsg.NewDeleteGroupsResponseGroup()
-			g.Group, g.ErrorCode = id, replies[i].Wait(ctx)
+			if g.Group, g.ErrorCode = id, h.Groups.DeleteShareState(ctx, id); g.ErrorCode == 0 {
+				replies[i] = h.Groups.Delete(ctx, id)
+			}
 			response.Groups = append(response.Groups, g)
+		}
+		for i, reply := range replies {
+			if reply != nil {
+				response.Groups[i].ErrorCode = reply.Wait(ctx)
+			}
 		}
 		return response
 	}}

@@ -58,4 +58,18 @@ var controls = [protocol.MaxKey + 1]control{
 	protocol.KeyGetTelemetrySubscriptions:    handleGetTelemetrySubscriptions,
 	protocol.KeyPushTelemetry:                handlePushTelemetry,
 	protocol.KeyListConfigResources:          handleListConfigResources,
+
+	// Share groups.
+	protocol.KeyShareGroupHeartbeat:       handleShareGroupHeartbeat,
+	protocol.KeyShareGroupDescribe:        handleShareGroupDescribe,
+	protocol.KeyShareFetch:                handleShareFetch,
+	protocol.KeyShareAcknowledge:          handleShareAcknowledge,
+	protocol.KeyInitializeShareGroupState: handleInitializeShareGroupState,
+	protocol.KeyReadShareGroupState:       handleReadShareGroupState,
+	protocol.KeyWriteShareGroupState:      handleWriteShareGroupState,
+	protocol.KeyDeleteShareGroupState:     handleDeleteShareGroupState,
+	protocol.KeyReadShareGroupSummary:     handleReadShareGroupStateSummary,
+	protocol.KeyDescribeShareGroupOffsets: handleDescribeShareGroupOffsets,
+	protocol.KeyAlterShareGroupOffsets:    handleAlterShareGroupOffsets,
+	protocol.KeyDeleteShareGroupOffsets:   handleDeleteShareGroupOffsets,
 }

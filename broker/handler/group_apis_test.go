@@ -12,6 +12,7 @@ import (
 	"fluxmq/broker/commitlog"
 	"fluxmq/broker/config"
 	"fluxmq/broker/group"
+	"fluxmq/broker/metrics"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 
@@ -30,7 +31,7 @@ func newGroupBroker(t *testing.T, change ...func(*config.Node)) *groupBroker {
 	t.Helper()
 	n := *config.Default()
 	n.GroupInitialRebalanceDelay = 0
-	n.OffsetsTopicPartitions = 3
+	n.OffsetsTopicPartitions, n.ShareTopicPartitions = 3, 3
 	n.AdvertisedListeners = []config.Listener{{Name: "PLAINTEXT", Host: "broker.test", Port: 19092}}
 	for _, c := range change {
 		c(&n)
@@ -56,8 +57,9 @@ func newGroupBroker(t *testing.T, change ...func(*config.Node)) *groupBroker {
 		}
 		return nil
 	}
+	states := newShareStates(&n, metadata, set)
 	groups := group.New(group.Config{
-		Node: &n, Logger: quiet,
+		Node: &n, Logger: quiet, ShareState: states,
 		Topics: func() group.Topics { return groupTopics{metadata.Image()} },
 		Partitions: func() int32 {
 			if topic := metadata.Image().Topics[group.OffsetsTopic]; topic != nil {
@@ -74,6 +76,7 @@ func newGroupBroker(t *testing.T, change ...func(*config.Node)) *groupBroker {
 	})
 	t.Cleanup(func() {
 		groups.Close()
+		states.close()
 		if err := metadata.Close(); err != nil {
 			t.Error(err)
 		}
@@ -81,7 +84,11 @@ func newGroupBroker(t *testing.T, change ...func(*config.Node)) *groupBroker {
 			t.Error(err)
 		}
 	})
-	return &groupBroker{t, &Handler{Config: &n, Metadata: metadata, Partitions: set, Groups: groups}}
+	b := &groupBroker{t, &Handler{
+		Config: &n, Metadata: metadata, Partitions: set, Groups: groups, Shares: states.set, ShareState: states.Coordinator, Metrics: new(metrics.Registry),
+	}}
+	b.Prepare()
+	return b
 }
 
 // groupTopics shows the topics of an image to the coordinator.

@@ -17,6 +17,7 @@ import (
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 	"fluxmq/broker/quota"
+	"fluxmq/broker/share"
 	"fluxmq/broker/telemetry"
 	"fluxmq/broker/txn"
 
@@ -33,6 +34,10 @@ type Handler struct {
 	// Transactions is nil where none are coordinated: transactional ids are
 	// refused then.
 	Transactions *txn.Coordinator
+	// Shares and ShareState are the share partitions and what is stored of them;
+	// both are nil where there are none: requests of share groups are refused then.
+	Shares     *share.Set
+	ShareState *share.Coordinator
 
 	// VerifyTransaction asks the transaction coordinator about partitions that
 	// a Produce request is the first to write to in a transaction. It returns an error
@@ -54,6 +59,7 @@ type Handler struct {
 	Metrics *metrics.Registry
 
 	sessions      *sessionCache
+	shareSessions *shareSessions
 	apis          atomic.Pointer[apiVersions]
 	produceCalls  sync.Pool // *produceCall
 	fetchCalls    sync.Pool // *fetchCall
@@ -64,6 +70,7 @@ type Handler struct {
 // before the first Serve.
 func (h *Handler) Prepare() {
 	h.sessions = newSessionCache(h.Config.FetchSessionSlots)
+	h.shareSessions = newShareSessions(int(h.Config.GroupShareMaxSessions))
 	h.apis.Store(newAPIVersions(h.advertisedAPIs(), h.Metadata.Image()))
 }
 
@@ -77,7 +84,7 @@ type Request struct {
 	Size int
 	// Peer is the client's host as Kafka shows it ("/127.0.0.1"), PeerPort its port.
 	Peer, PeerPort string
-	// Connection numbers connections since the start, from 1.
+	// Connection numbers connections since the start, from 1: no two have the same.
 	Connection uint64
 	// SoftwareName and SoftwareVersion are what the client called itself in
 	// ApiVersions (KIP-511); "" before it did. Serve sets them, and they stay
@@ -97,6 +104,8 @@ type Answer struct {
 	// Throttle is for how long the client is to be silenced after the answer,
 	// besides what the request's time makes of it.
 	Throttle time.Duration
+	// Throttled, where set, is asked for Throttle when Wait has returned.
+	Throttled func() time.Duration
 	// Err closes the connection (what cannot be answered).
 	Err error
 }
@@ -160,7 +169,11 @@ func (h *Handler) serveControl(ctx context.Context, r *Request, out *Response) {
 				out.Close = context.Cause(ctx)
 				return
 			}
-			out.Mute = h.chargeControl(&own, response, answer.Throttle, spent)
+			throttle := answer.Throttle
+			if answer.Throttled != nil {
+				throttle = answer.Throttled()
+			}
+			out.Mute = h.chargeControl(&own, response, throttle, spent)
 			out.Bytes = encode(out.Bytes, &own, response)
 		}
 	default:

@@ -9,8 +9,13 @@
 //
 //	txn shard                a goroutine, not a lock: waits for the next one (producer ids),
 //	                         never for a group shard, whom its markers' goroutine waits for
+//	group share jobs         a goroutine, not a lock: waits for the metadata and for a share shard
 //	cluster.Metadata.mu      one command at a time; held across OnImage
 //	group shard              a goroutine, not a lock: waits for nothing above
+//	share shard              likewise
+//	handler shareSessions.mu nothing is taken under it
+//	share.Set.mu             then share.Partition.mu, which reads the log, then lockKeeper.mu; nothing
+//	                         waits for a shard under them
 //	handler sessionCache.mu  then fetchSession.mu
 //	partition.Set            create, delete
 //	partition.Partition      append, roll, wake waiters
@@ -27,7 +32,8 @@
 //
 // # Stopping
 //
-// Listeners close; connections finish what they have read; transactions stop, then groups;
+// Listeners close; connections finish what they have read, and what their share sessions
+// held is released; transactions stop, then groups, then share partitions;
 // partitions close cleanly; the data directory gets its clean-shutdown marker
 // when all of that succeeded.
 package node

@@ -25,6 +25,7 @@ import (
 	"fluxmq/broker/protocol"
 	"fluxmq/broker/quota"
 	"fluxmq/broker/server"
+	"fluxmq/broker/share"
 	"fluxmq/broker/telemetry"
 	"fluxmq/broker/txn"
 )
@@ -37,8 +38,8 @@ const (
 	// maintainInterval is how often logs are maintained, or more often when
 	// log.retention.check.interval.ms says so.
 	maintainInterval = 5 * time.Second
-	// coordinatorLoadTimeout is how long a start waits for groups and
-	// transactions to be loaded before it serves; they go on loading then.
+	// coordinatorLoadTimeout is how long a start waits for groups, transactions
+	// and share partitions to be loaded before it serves; they go on loading then.
 	coordinatorLoadTimeout = 5 * time.Second
 )
 
@@ -72,6 +73,8 @@ type Node struct {
 	partitions   *partition.Set
 	groups       *group.Coordinator
 	transactions *txn.Coordinator
+	shareState   *share.Coordinator
+	shares       *share.Set
 	handler      *handler.Handler
 	server       *server.Server
 	admin        *admin.Server // nil when off
@@ -113,6 +116,7 @@ func Open(o Options) (n *Node, err error) {
 	if err := n.openData(fs); err != nil {
 		return n, explain(err)
 	}
+	n.openShares()
 	n.openGroups()
 	n.openTransactions()
 	if err := n.startImage(); err != nil {
@@ -123,7 +127,7 @@ func Open(o Options) (n *Node, err error) {
 		return n, err
 	}
 	if n.admin == nil {
-		n.telemetry, n.handler.Telemetry, n.server.Ended = nil, nil, nil
+		n.telemetry, n.handler.Telemetry = nil, nil
 	}
 	n.handler.Prepare()
 	return n, nil
@@ -162,10 +166,7 @@ func (n *Node) listen() error {
 		Handler: n.handler, Log: n.logger("server"), Metrics: n.metrics,
 		MaxRequestBytes: s.SocketRequestMaxBytes, MaxConnections: s.MaxConnections, MaxConnectionsPerIP: s.MaxConnectionsPerIP,
 		MaxIdle: s.ConnectionsMaxIdle, SendBuffer: s.SocketSendBufferBytes, ReceiveBuffer: s.SocketRecvBufferBytes,
-		FrameMemory: frameMemory, Admit: n.quotas.Connection,
-	}
-	if n.telemetry != nil {
-		n.server.Ended = n.telemetry.Disconnected
+		FrameMemory: frameMemory, Admit: n.quotas.Connection, Ended: n.connectionEnded,
 	}
 	for i := range s.Listeners {
 		addr, err := n.server.Listen(s.Listeners[i].Address())
@@ -179,6 +180,15 @@ func (n *Node) listen() error {
 		}
 	}
 	return nil
+}
+
+// connectionEnded tells the rooms that keep something for a connection; with its
+// number, once. Called concurrently.
+func (n *Node) connectionEnded(connection uint64) {
+	n.handler.ConnectionClosed(connection)
+	if n.telemetry != nil {
+		n.telemetry.Disconnected(connection)
+	}
 }
 
 // openData locks the data directory and opens metadata and partitions.
@@ -250,7 +260,7 @@ func (n *Node) openGroups() {
 			}
 			return nil
 		},
-		Topics: n.groupTopics, Settings: n.groupSettings,
+		Topics: n.groupTopics, Settings: n.groupSettings, ShareState: shareStates{n},
 	})
 	n.handler.Groups = n.groups
 }
@@ -299,6 +309,10 @@ func (n *Node) Run(ctx context.Context) error {
 	if err := n.transactions.Start(loading); err != nil {
 		n.log.Warn("Transactions are still being loaded", "error", err)
 	}
+	if err := n.shareState.Start(loading); err != nil {
+		n.log.Warn("Share partitions are still being loaded", "error", err)
+	}
+	n.shares.Start()
 	cancel()
 	n.announce()
 	actors := []actor{
@@ -386,6 +400,10 @@ func (n *Node) Close() error {
 	}
 	if n.groups != nil {
 		n.groups.Close()
+	}
+	if n.shares != nil {
+		n.shares.Close()
+		n.shareState.Close()
 	}
 	var err error
 	if n.metadata != nil {

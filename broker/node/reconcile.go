@@ -31,10 +31,14 @@ func (n *Node) onImage(before, after *cluster.Image) error {
 	if after.SubscriptionsVersion != before.SubscriptionsVersion {
 		n.subscribe(after)
 	}
+	if before.FeatureLevel(cluster.ShareVersion) > 0 && after.FeatureLevel(cluster.ShareVersion) == 0 { // as Kafka's SharePartitionManager
+		n.handler.EndShareSessions()
+		n.shares.DropAll()
+	}
 	everyPartition := after.Settings.ProducerExpiration != before.Settings.ProducerExpiration // in no topic's settings
 	for id, t := range before.ByID {
 		if after.ByID[id] == nil {
-			errs = append(errs, n.dropTopic(t.Name))
+			errs = append(errs, n.dropTopic(t))
 		}
 	}
 	for id, t := range after.ByID {
@@ -75,12 +79,14 @@ func (n *Node) hostTopic(t *cluster.Topic, image *cluster.Image) error {
 }
 
 // dropTopic ends a topic's partitions and what the rooms remember of it.
-func (n *Node) dropTopic(name string) error {
-	err := n.partitions.Delete(name)
+func (n *Node) dropTopic(t *cluster.Topic) error {
+	err := n.partitions.Delete(t.Name)
 	ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
 	defer cancel()
-	n.groups.TopicDeleted(ctx, name)
-	n.handler.ForgetTopic(name)
+	n.groups.TopicDeleted(ctx, t.Name)
+	n.shares.DropTopic(t.ID)
+	n.shareState.TopicDeleted(ctx, t.ID)
+	n.handler.ForgetTopic(t.Name)
 	return err
 }
 

@@ -52,6 +52,19 @@ const (
 	KeyConsumerGroupHeartbeat  int16 = 68
 	KeyConsumerGroupDescribe   int16 = 69
 	KeyDescribeTopicPartitions int16 = 75
+
+	KeyShareGroupHeartbeat       int16 = 76
+	KeyShareGroupDescribe        int16 = 77
+	KeyShareFetch                int16 = 78
+	KeyShareAcknowledge          int16 = 79
+	KeyInitializeShareGroupState int16 = 83
+	KeyReadShareGroupState       int16 = 84
+	KeyWriteShareGroupState      int16 = 85
+	KeyDeleteShareGroupState     int16 = 86
+	KeyReadShareGroupSummary     int16 = 87
+	KeyDescribeShareGroupOffsets int16 = 90
+	KeyAlterShareGroupOffsets    int16 = 91
+	KeyDeleteShareGroupOffsets   int16 = 92
 )
 
 // API keys of the administration of a cluster, and of client metrics.
@@ -137,6 +150,18 @@ var supported = [...]API{
 	{KeyPushTelemetry, "PushTelemetry", 0, 0},
 	{KeyListConfigResources, "ListConfigResources", 0, 1},
 	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0},
+	{KeyShareGroupHeartbeat, "ShareGroupHeartbeat", 1, 1},
+	{KeyShareGroupDescribe, "ShareGroupDescribe", 1, 1},
+	{KeyShareFetch, "ShareFetch", 1, 2},
+	{KeyShareAcknowledge, "ShareAcknowledge", 1, 2},
+	{KeyInitializeShareGroupState, "InitializeShareGroupState", 0, 0},
+	{KeyReadShareGroupState, "ReadShareGroupState", 0, 0},
+	{KeyWriteShareGroupState, "WriteShareGroupState", 0, 1},
+	{KeyDeleteShareGroupState, "DeleteShareGroupState", 0, 0},
+	{KeyReadShareGroupSummary, "ReadShareGroupStateSummary", 0, 1},
+	{KeyDescribeShareGroupOffsets, "DescribeShareGroupOffsets", 0, 1},
+	{KeyAlterShareGroupOffsets, "AlterShareGroupOffsets", 0, 0},
+	{KeyDeleteShareGroupOffsets, "DeleteShareGroupOffsets", 0, 0},
 }
 
 // APIs returns the advertised APIs ordered by key. The slice is the caller's.

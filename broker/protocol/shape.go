@@ -137,6 +137,27 @@ var requestShapes = map[int16][]field{
 	KeyGetTelemetrySubscriptions:    {uuid},
 	KeyPushTelemetry:                {uuid, i32, i8, i8, octets},
 	KeyListConfigResources:          {listOf(i8).since(1)},
+
+	// Share groups.
+	KeyShareGroupHeartbeat: {str, str, i32, str.nullable(0), listOf(str).nullable(0)},
+	KeyShareGroupDescribe:  {listOf(str), i8},
+	KeyShareFetch: {
+		str.nullable(0), str.nullable(0), i32, i32, i32, i32, i32.since(1), i32.since(1), i8.since(2), i8.since(2),
+		arrayOf(uuid, arrayOf(i32, i32.until(0), arrayOf(i64, i64, listOf(i8)))),
+		arrayOf(uuid, listOf(i32)),
+	},
+	KeyShareAcknowledge: {
+		str.nullable(0), str.nullable(0), i32, i8.since(2),
+		arrayOf(uuid, arrayOf(i32, arrayOf(i64, i64, listOf(i8)))),
+	},
+	KeyInitializeShareGroupState: {str, arrayOf(uuid, arrayOf(i32, i32, i64))},
+	KeyReadShareGroupState:       {str, arrayOf(uuid, arrayOf(i32, i32))},
+	KeyWriteShareGroupState:      {str, arrayOf(uuid, arrayOf(i32, i32, i32, i64, i32.since(1), arrayOf(i64, i64, i8, i16)))},
+	KeyDeleteShareGroupState:     {str, arrayOf(uuid, arrayOf(i32))},
+	KeyReadShareGroupSummary:     {str, arrayOf(uuid, arrayOf(i32, i32))},
+	KeyDescribeShareGroupOffsets: {arrayOf(str, arrayOf(str, listOf(i32)).nullable(0))},
+	KeyAlterShareGroupOffsets:    {str, arrayOf(str, arrayOf(i32, i64))},
+	KeyDeleteShareGroupOffsets:   {str, arrayOf(str)},
 }
 
 // maxElements bounds the array elements and tags of one control-plane request.

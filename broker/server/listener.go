@@ -44,7 +44,8 @@ type Server struct {
 	// MaxConnectionsPerIP is max.connections.per.ip.
 	MaxConnectionsPerIP int
 	// Ended, unless nil, is told the number of every connection that has ended
-	// (see handler.Request), once. It is called concurrently.
+	// (handler.Request.Connection), once. The connection counts until it returns.
+	// It is called concurrently.
 	Ended func(connection uint64)
 	// FrameMemory bounds the memory of large request frames being read or
 	// served, over all connections, in bytes. A client waits when it is reached.
@@ -217,6 +218,9 @@ func (s *Server) start(tcp *net.TCPConn, listener int) {
 	go func() {
 		defer s.running.Done()
 		err := c.admitAndRun()
+		if s.Ended != nil {
+			s.Ended(c.req.Connection)
+		}
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.ended[listener].add(c)
@@ -224,9 +228,6 @@ func (s *Server) start(tcp *net.TCPConn, listener int) {
 			delete(s.byHost, c.req.Peer)
 		}
 		s.mu.Unlock()
-		if s.Ended != nil {
-			s.Ended(c.req.Connection)
-		}
 		s.logEnd(c, err)
 	}()
 }

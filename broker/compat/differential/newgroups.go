@@ -257,7 +257,76 @@ var shareGroupScript = script{name: "share groups", needs: []int16{keyShareGroup
 	{name: "of an empty share group", request: deleteShareOffsets("share", "shared")},
 	{name: "of a share group that is not there", request: deleteShareOffsets("nobody", "shared")},
 	{name: "an empty share group", request: deleteGroups("share")},
+	{name: "a state without a group", request: initializeState("", "shared", 0, 1, 2)},
+	{name: "a state", request: initializeState("states", "shared", 0, 1, 2)},
+	{name: "a state", request: writeState("states", "shared", 0, 1, 3)},
+	{name: "an older state", request: writeState("states", "shared", 0, 0, 3)},
+	{name: "a state", request: readState("states", "shared", 0)},
+	{name: "a state that is not there", request: readState("states", "shared", 99)},
+	{name: "a state", request: summariseState("states", "shared", 0)},
+	{name: "a state", request: deleteState("states", "shared", 0)},
 }}
+
+func initializeState(group, topic string, partition, epoch int32, start int64) func(*scene) kmsg.Request {
+	return func(s *scene) kmsg.Request {
+		p := kmsg.NewInitializeShareGroupStateRequestTopicPartition()
+		p.Partition, p.StateEpoch, p.StartOffset = partition, epoch, start
+		t := kmsg.NewInitializeShareGroupStateRequestTopic()
+		t.TopicID, t.Partitions = s.topicID(topic), append(t.Partitions, p)
+		r := kmsg.NewPtrInitializeShareGroupStateRequest()
+		r.GroupID, r.Topics = group, append(r.Topics, t)
+		return r
+	}
+}
+
+// writeState moves the start of a share partition's state.
+func writeState(group, topic string, partition, epoch int32, start int64) func(*scene) kmsg.Request {
+	return func(s *scene) kmsg.Request {
+		p := kmsg.NewWriteShareGroupStateRequestTopicPartition()
+		p.Partition, p.StateEpoch, p.StartOffset, p.DeliveryCompleteCount = partition, epoch, start, 0
+		t := kmsg.NewWriteShareGroupStateRequestTopic()
+		t.TopicID, t.Partitions = s.topicID(topic), append(t.Partitions, p)
+		r := kmsg.NewPtrWriteShareGroupStateRequest()
+		r.GroupID, r.Topics = group, append(r.Topics, t)
+		return r
+	}
+}
+
+func readState(group, topic string, partition int32) func(*scene) kmsg.Request {
+	return func(s *scene) kmsg.Request {
+		p := kmsg.NewReadShareGroupStateRequestTopicPartition()
+		p.Partition = partition
+		t := kmsg.NewReadShareGroupStateRequestTopic()
+		t.TopicID, t.Partitions = s.topicID(topic), append(t.Partitions, p)
+		r := kmsg.NewPtrReadShareGroupStateRequest()
+		r.GroupID, r.Topics = group, append(r.Topics, t)
+		return r
+	}
+}
+
+func summariseState(group, topic string, partition int32) func(*scene) kmsg.Request {
+	return func(s *scene) kmsg.Request {
+		p := kmsg.NewReadShareGroupStateSummaryRequestTopicPartition()
+		p.Partition = partition
+		t := kmsg.NewReadShareGroupStateSummaryRequestTopic()
+		t.TopicID, t.Partitions = s.topicID(topic), append(t.Partitions, p)
+		r := kmsg.NewPtrReadShareGroupStateSummaryRequest()
+		r.GroupID, r.Topics = group, append(r.Topics, t)
+		return r
+	}
+}
+
+func deleteState(group, topic string, partition int32) func(*scene) kmsg.Request {
+	return func(s *scene) kmsg.Request {
+		p := kmsg.NewDeleteShareGroupStateRequestTopicPartition()
+		p.Partition = partition
+		t := kmsg.NewDeleteShareGroupStateRequestTopic()
+		t.TopicID, t.Partitions = s.topicID(topic), append(t.Partitions, p)
+		r := kmsg.NewPtrDeleteShareGroupStateRequest()
+		r.GroupID, r.Topics = group, append(r.Topics, t)
+		return r
+	}
+}
 
 func shareOffsets(group, topic string, partition int32) func(*scene) kmsg.Request {
 	return func(*scene) kmsg.Request {

@@ -1,0 +1,115 @@
+package share
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// The values of __share_group_state are Kafka's flexible form: arrays begin
+// with their length plus one as an unsigned varint, and each struct ends with
+// its tagged fields. Keys are the older, plain form.
+
+func appendInt16(dst []byte, v int16) []byte { return binary.BigEndian.AppendUint16(dst, uint16(v)) }
+func appendInt32(dst []byte, v int32) []byte { return binary.BigEndian.AppendUint32(dst, uint32(v)) }
+func appendInt64(dst []byte, v int64) []byte { return binary.BigEndian.AppendUint64(dst, uint64(v)) }
+
+// fields reads a stored key or value. The first read that does not fit makes
+// all later ones yield zero values; a decoder asks for the error at its end.
+type fields struct {
+	left []byte
+	bad  bool
+}
+
+func (f *fields) span(n uint64) []byte {
+	if n > uint64(len(f.left)) {
+		f.bad, f.left = true, nil
+		return nil
+	}
+	s := f.left[:n]
+	f.left = f.left[n:]
+	return s
+}
+
+func (f *fields) int8() int8 {
+	if s := f.span(1); s != nil {
+		return int8(s[0])
+	}
+	return 0
+}
+
+func (f *fields) int16() int16 {
+	if s := f.span(2); s != nil {
+		return int16(binary.BigEndian.Uint16(s))
+	}
+	return 0
+}
+
+func (f *fields) int32() int32 {
+	if s := f.span(4); s != nil {
+		return int32(binary.BigEndian.Uint32(s))
+	}
+	return 0
+}
+
+func (f *fields) int64() int64 {
+	if s := f.span(8); s != nil {
+		return int64(binary.BigEndian.Uint64(s))
+	}
+	return 0
+}
+
+func (f *fields) id() (id [16]byte) {
+	copy(id[:], f.span(16))
+	return id
+}
+
+func (f *fields) uvarint() uint64 {
+	v, n := binary.Uvarint(f.left)
+	if n <= 0 || v > math.MaxUint32 {
+		f.bad, f.left = true, nil
+		return 0
+	}
+	f.left = f.left[n:]
+	return v
+}
+
+// plain reads a string of a key.
+func (f *fields) plain() string {
+	return string(f.span(uint64(uint16(f.int16()))))
+}
+
+// length begins an array whose elements take at least size bytes each.
+func (f *fields) length(size int) int {
+	n := f.uvarint()
+	if n == 0 {
+		return 0
+	}
+	if n--; n*uint64(size) > uint64(len(f.left)) {
+		f.bad, f.left = true, nil
+		return 0
+	}
+	return int(n)
+}
+
+// tags reads a section of tagged fields and returns the content of number 0;
+// present tells whether it was there.
+func (f *fields) tags() (zero fields, present bool) {
+	for n := f.uvarint(); n > 0 && !f.bad; n-- {
+		number := f.uvarint()
+		content := f.span(f.uvarint())
+		if number == 0 && !f.bad {
+			zero, present = fields{left: content}, true
+		}
+	}
+	return zero, present
+}
+
+// end returns an error when something was missing. Bytes left over are of a
+// later version.
+func (f *fields) end(what string) error {
+	if f.bad {
+		return fmt.Errorf("%s is cut short", what)
+	}
+	return nil
+}

@@ -26,6 +26,7 @@ var alike = map[string]string{
 	"node.id":                      "1",
 	"offsets.topic.num.partitions": "1", "offsets.topic.replication.factor": "1",
 	"transaction.state.log.num.partitions": "1", "transaction.state.log.replication.factor": "1", "transaction.state.log.min.isr": "1",
+	"share.coordinator.state.topic.num.partitions": "1", "share.coordinator.state.topic.replication.factor": "1", "share.coordinator.state.topic.min.isr": "1",
 	"group.initial.rebalance.delay.ms": "0",
 }
 
@@ -129,7 +130,6 @@ func kafkaProperties(p Peer, controller string) []byte {
 		"process.roles=broker,controller", "controller.quorum.voters=1@" + controller,
 		"listeners=PLAINTEXT://" + p.Address + ",CONTROLLER://" + controller, "advertised.listeners=PLAINTEXT://" + p.Address,
 		"controller.listener.names=CONTROLLER", "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT", "log.dirs=" + p.DataDir,
-		"share.coordinator.state.topic.num.partitions=1", "share.coordinator.state.topic.replication.factor=1", "share.coordinator.state.topic.min.isr=1",
 	}
 	for key, value := range alike {
 		lines = append(lines, key+"="+value)

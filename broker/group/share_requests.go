@@ -386,17 +386,17 @@ func (g *group) forgetShare(s *step, wanted func(topic [16]byte) bool) sharePlan
 
 // deleteStates deletes the states of a plan, and returns an error for each
 // topic where one could not be. The code is that of the second step.
-func (c *Coordinator) deleteStates(ctx context.Context, group string, plan sharePlan) (failed map[[16]byte]error, code int16) {
+func (c *Coordinator) deleteStates(ctx context.Context, id string, plan sharePlan) (failed map[[16]byte]error, code int16) {
 	failed = map[[16]byte]error{}
 	if len(plan.partitions) == 0 {
 		return failed, 0
 	}
-	for i, err := range c.shareState.Delete(ctx, group, plan.partitions) {
+	for i, err := range c.shareState.Delete(ctx, id, plan.partitions) {
 		if err != nil && protocol.CodeOf(err) != protocol.ErrUnknownTopicOrPartition.Code { // the topic went, and they with it
 			failed[plan.partitions[i].Topic] = err
 		}
 	}
-	code = c.conclude(ctx, group, func(g *group, st *step) {
+	code = c.conclude(ctx, id, func(g *group, st *step) {
 		states := g.share.states.clone()
 		for _, id := range plan.topics {
 			if failed[id] == nil {

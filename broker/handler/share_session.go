@@ -197,12 +197,20 @@ func (c *shareSessions) clear() {
 // releaseShared takes back what members have acquired: others may have it at
 // once. It waits until that is stored, but not for ever.
 func (h *Handler) releaseShared(ctx context.Context, of shareMember, places []sharePlace) {
+	h.releaseSessions(ctx, &shareSession{of: of, order: places})
+}
+
+// releaseSessions is releaseShared for all partitions of several members, which
+// share the wait.
+func (h *Handler) releaseSessions(ctx context.Context, ended ...*shareSession) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.Config.ShareWriteTimeout)
 	defer cancel()
 	var finish []func(context.Context) error
-	for _, place := range places {
-		if p := h.Shares.Find(place.key(of.group)); p != nil {
-			finish = append(finish, p.StartRelease(ctx, of.member))
+	for _, s := range ended {
+		for _, place := range s.order {
+			if p := h.Shares.Find(place.key(s.of.group)); p != nil {
+				finish = append(finish, p.StartRelease(ctx, s.of.member))
+			}
 		}
 	}
 	for _, f := range finish {
@@ -217,7 +225,7 @@ func (h *Handler) EndShareSessions() { h.shareSessions.clear() }
 // ConnectionClosed ends the share sessions of a connection that is closed. The
 // server calls it, with Request.Connection.
 func (h *Handler) ConnectionClosed(connection uint64) {
-	for _, s := range h.shareSessions.closeConnection(connection) {
-		h.releaseShared(context.Background(), s.of, s.order)
+	if ended := h.shareSessions.closeConnection(connection); len(ended) > 0 {
+		h.releaseSessions(context.Background(), ended...)
 	}
 }

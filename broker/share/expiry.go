@@ -16,6 +16,21 @@ func (f *inflight) release(member string, limit int16) *change {
 	return c.orNil()
 }
 
+// unacquire takes back what an acquisition has just given a member that was
+// not told of it. These deliveries did not happen, and nothing of them is stored.
+func (f *inflight) unacquire(member string, given []Batch) {
+	spans := make([]span, len(given))
+	for i, b := range given {
+		spans[i] = span{b.First, b.Last}
+	}
+	f.rewrite(spans, func(r run, _ int) run {
+		if r.state != Acquired || r.member != member || r.change != nil {
+			return r
+		}
+		return r.settled(Available, max(r.count-1, 0))
+	})
+}
+
 // expire takes back at once what members had for too long. The change says
 // what to store; records that were delivered too often hold the start until
 // it is. It is nil when no lock is over.

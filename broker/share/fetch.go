@@ -46,9 +46,19 @@ func (p *Partition) Fetch(q Fetch) (Fetched, error) {
 	defer found.release()
 	records, err := found.read()
 	if err != nil {
-		return Fetched{}, err // what was acquired comes back when its lock is over
+		p.giveBack(q.Member, found.given)
+		return Fetched{}, err
 	}
 	return Fetched{found.given, records}, nil
+}
+
+// giveBack makes available again what was acquired and could not be read, so
+// that a disk that fails does not use up the deliveries of what lies on it.
+func (p *Partition) giveBack(member string, given []Batch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.machine.unacquire(member, given)
+	p.wake()
 }
 
 // found is what an acquisition gave, and where it lies.
@@ -187,7 +197,7 @@ func (f *found) read() ([]byte, error) {
 			continue
 		}
 		into := records[len(records) : len(records)+int(part.size)]
-		if _, err := f.result.File.ReadAt(into, f.result.Position+part.at); err != nil && !errors.Is(err, io.EOF) {
+		if n, err := f.result.File.ReadAt(into, f.result.Position+part.at); n < len(into) {
 			return nil, fmt.Errorf("%w: %w", protocol.ErrKafkaStorageError, err)
 		}
 		records = records[:len(records)+int(part.size)]

@@ -633,6 +633,26 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestDeliveriesThatDidNotHappen: what is taken back at once counts as before,
+// but for what was answered meanwhile and what another member has.
+func TestDeliveriesThatDidNotHappen(t *testing.T) {
+	log := []LogBatch{{0, 4, false}, {5, 9, false}}
+	f := newInflight(State{Batches: []Batch{{0, 4, Available, 3}}})
+	a := acquisition{member: "m", batches: log, most: 30, batchSize: 500, lockMs: 100, deliveryLimit: 10, locks: 2000}
+	got := f.acquire(a)
+	expect(t, "acquired", given(got), "0-4*4 5-9*1")
+	f.unacquire("n", got)
+	expect(t, "somebody else's", take(f, log, 30), "")
+	c, err := f.acknowledge(answers{member: "m", list: []Acknowledgement{{5, 5, []int8{AckAccept}}}, deliveryLimit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.unacquire("m", got)
+	f.complete(c, true)
+	a.member, a.offset = "n", f.fetchOffset()
+	expect(t, "delivered as if for the first time", given(f.acquire(a)), "0-4*4 6-9*1")
+}
+
 func TestCheckAcknowledgements(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -3,6 +3,8 @@ package share
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -368,6 +370,31 @@ func TestDeletedRecords(t *testing.T) {
 	if got := s.start(0); got != 15 {
 		t.Errorf("the start is %d, want 15", got)
 	}
+}
+
+// TestRecordsThatCannotBeRead: what a disk does not give is available again, and
+// nobody has been delivered it.
+func TestRecordsThatCannotBeRead(t *testing.T) {
+	s := newShelf(t, t.TempDir())
+	s.begin(0, 0)
+	s.produce(0, 10)
+	p := s.opened(0)
+	got, err := p.acquire(Fetch{Member: "a", MaxBytes: 1 << 20, MinOneBatch: true, MaxRecords: 10, BatchSize: 500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.release()
+	short, err := os.Create(filepath.Join(t.TempDir(), "short"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer short.Close()
+	got.result.File = short
+	if records, err := got.read(); nameOf(err) != "KAFKA_STORAGE_ERROR" {
+		t.Errorf("%d bytes were read of an empty file: %v", len(records), err)
+	}
+	p.giveBack("a", got.given)
+	expect(t, "delivered for the first time", s.fetch(0, "b", 10), "0-9*1 :0")
 }
 
 // TestReadCommitted: a group that reads committed records is not delivered

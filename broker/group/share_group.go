@@ -61,9 +61,10 @@ func (s shareStates) empty() bool {
 
 // without is a list less some of its elements; the list is not changed.
 func without(list, gone []int32) []int32 {
+	gone = with(nil, gone)
 	var left []int32
 	for _, p := range list {
-		if !slices.Contains(gone, p) {
+		if _, goes := slices.BinarySearch(gone, p); !goes {
 			left = append(left, p)
 		}
 	}
@@ -75,6 +76,15 @@ func with(list, more []int32) []int32 {
 	all := slices.Concat(list, more)
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// byShareTopic gathers partitions by their topics, in any order.
+func byShareTopic(list []SharePartition) map[[16]byte]shareTopic {
+	of := map[[16]byte]shareTopic{}
+	for _, p := range list {
+		of[p.Topic] = shareTopic{p.Name, append(of[p.Topic].partitions, p.Partition)}
+	}
+	return of
 }
 
 // addTo puts partitions of a topic into one of the maps.
@@ -248,7 +258,9 @@ func (c *shareGroup) uninitialized(topics Topics, nowMs, retryMs int64) []ShareP
 			start = 0
 		}
 		for p := range t.Partitions {
-			if !slices.Contains(known, p) && !slices.Contains(pending, p) {
+			_, has := slices.BinarySearch(known, p)
+			_, begun := slices.BinarySearch(pending, p)
+			if !has && !begun {
 				list = append(list, SharePartition{Topic: t.ID, Name: name, Partition: p, Start: start})
 			}
 		}

@@ -174,10 +174,10 @@ func (g *group) reconcileShare(s *step, m *shareMember) (*shareMember, bool) {
 // beginShare notes partitions whose states are about to be made.
 func (g *group) beginShare(s *step, missing []SharePartition) {
 	states := g.share.states.clone()
-	for _, p := range missing {
-		addTo(states.initializing, p.Topic, p.Name, []int32{p.Partition})
-		delete(states.deleting, p.Topic)
-		g.share.begunMs[p.Topic] = s.nowMs
+	for id, t := range byShareTopic(missing) {
+		addTo(states.initializing, id, t.name, t.partitions)
+		delete(states.deleting, id)
+		g.share.begunMs[id] = s.nowMs
 	}
 	g.storeShareStates(s, states)
 }
@@ -187,14 +187,21 @@ func (g *group) beginShare(s *step, missing []SharePartition) {
 func (g *group) shareInitialized(s *step, partitions []SharePartition, errs []error) {
 	c := g.share
 	states := c.states.clone()
+	var waited, made []SharePartition
 	for i, p := range partitions {
-		if !slices.Contains(states.initializing[p.Topic].partitions, p.Partition) {
+		if _, waits := slices.BinarySearch(states.initializing[p.Topic].partitions, p.Partition); !waits {
 			continue
 		}
-		takeFrom(states.initializing, p.Topic, []int32{p.Partition})
+		waited = append(waited, p)
 		if errs[i] == nil {
-			addTo(states.initialized, p.Topic, p.Name, []int32{p.Partition})
+			made = append(made, p)
 		}
+	}
+	for id, t := range byShareTopic(waited) {
+		takeFrom(states.initializing, id, t.partitions)
+	}
+	for id, t := range byShareTopic(made) {
+		addTo(states.initialized, id, t.name, t.partitions)
 	}
 	for id := range c.begunMs {
 		_, begins := states.initializing[id]

@@ -100,16 +100,12 @@ func (h *Handler) produce(r *Request, out *Response) {
 		return
 	}
 	if c.irregular() {
-		merged, err := mergeProduced(r.Version, r.Body)
-		if err == nil {
-			err = c.request.Decode(r.Version, merged)
-		}
-		if err != nil {
+		r.Body = mergeProduced(&c.request) // the frame is done with
+		if err := c.request.Decode(r.Version, r.Body); err != nil {
 			c.free()
 			out.Close = err
 			return
 		}
-		r.Body = merged // the frame is done with
 	}
 	if c.request.TransactionalID != nil && h.mustVerify(c) {
 		h.produceVerified(c, r, out)

@@ -1,8 +1,6 @@
 package handler
 
 import (
-	"fmt"
-
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 
@@ -38,40 +36,39 @@ func (c *produceCall) irregular() bool {
 // mergeProduced writes a request's body anew with every topic once, every
 // partition once with the records that came last, and no topic without
 // partitions: what becomes of it in the maps that Kafka's handler puts it into.
-// The error is protocol.ErrMalformed, wrapped.
-func mergeProduced(version int16, body []byte) ([]byte, error) {
-	in := kmsg.NewPtrProduceRequest()
-	in.SetVersion(version)
-	if err := in.ReadFrom(body); err != nil {
-		return nil, fmt.Errorf("%w: Produce version %d: %w", protocol.ErrMalformed, version, err)
+// Its tags, which nobody reads, are left out.
+func mergeProduced(request *protocol.ProduceRequest) []byte {
+	out := kmsg.NewPtrProduceRequest()
+	out.SetVersion(request.Version)
+	out.Acks, out.TimeoutMillis = request.Acks, request.TimeoutMs
+	if request.TransactionalID != nil {
+		out.TransactionID = kmsg.StringPtr(string(request.TransactionalID))
 	}
 	type topic struct {
 		name string
 		id   partition.TopicID
 	}
 	places := map[topic]int{}
-	var merged []kmsg.ProduceRequestTopic
-	for _, t := range in.Topics {
-		if len(t.Partitions) == 0 {
+	for t := request.Topics(); t.Next(); {
+		if t.PartitionCount() == 0 {
 			continue
 		}
-		key := topic{t.Topic, t.TopicID}
+		key := topic{string(t.Topic()), t.TopicID()}
 		place, is := places[key]
 		if !is {
-			place = len(merged)
+			place = len(out.Topics)
 			places[key] = place
-			merged = append(merged, kmsg.ProduceRequestTopic{Topic: t.Topic, TopicID: t.TopicID})
+			out.Topics = append(out.Topics, kmsg.ProduceRequestTopic{Topic: key.name, TopicID: key.id})
 		}
-		into := &merged[place]
-		for _, p := range t.Partitions {
-			into.Partitions = append(into.Partitions, kmsg.ProduceRequestTopicPartition{Partition: p.Partition, Records: p.Records})
+		into := &out.Topics[place]
+		for t.NextPartition() {
+			into.Partitions = append(into.Partitions, kmsg.ProduceRequestTopicPartition{Partition: t.Partition(), Records: t.Records()})
 		}
 	}
-	for n := range merged {
-		merged[n].Partitions = lastOfEach(merged[n].Partitions)
+	for n := range out.Topics {
+		out.Topics[n].Partitions = lastOfEach(out.Topics[n].Partitions)
 	}
-	in.Topics = merged
-	return in.AppendTo(nil), nil
+	return out.AppendTo(nil)
 }
 
 // lastOfEach leaves of each partition the first place and the last records.

@@ -108,6 +108,24 @@ func TestProduceViewSkipsPartitions(t *testing.T) {
 	}
 }
 
+// An answer is larger than what asks for it, so there is a bound.
+func TestProduceOfTooManyElements(t *testing.T) {
+	for _, c := range []struct {
+		topics, partitions int // partitions of each topic
+		want               error
+	}{
+		{1, maxElements - 1, nil}, {1, maxElements, ErrMalformed}, {maxElements, 0, nil}, {maxElements + 1, 0, ErrMalformed}, {maxElements/2 + 1, 1, ErrMalformed},
+	} {
+		topic := binary.BigEndian.AppendUint32([]byte{0, 0}, uint32(c.partitions)) // the name is empty
+		topic = append(topic, bytes.Repeat([]byte{0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}, c.partitions)...)
+		body := append(binary.BigEndian.AppendUint32([]byte{0, 1, 0, 0, 0, 0}, uint32(c.topics)), bytes.Repeat(topic, c.topics)...)
+		var p ProduceRequest
+		if err := p.Decode(0, body); !errors.Is(err, c.want) {
+			t.Errorf("%d topics of %d partitions: %v, want %v", c.topics, c.partitions, err, c.want)
+		}
+	}
+}
+
 func produceBody(version int16) []byte {
 	q := kmsg.NewPtrProduceRequest()
 	q.Version = version

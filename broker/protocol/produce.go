@@ -18,7 +18,8 @@ type ProduceRequest struct {
 
 // Decode reads a Produce request body into p, overwriting all of it. It
 // allocates nothing. Bytes behind it are ignored, as in Kafka. The error is
-// ErrMalformed, unwrapped.
+// ErrMalformed, unwrapped; more than about a million topics and partitions are
+// malformed too, as what answers them takes more than they do.
 //
 //	string? transactional id (v3+) · int16 acks · int32 timeout
 //	[topic: string name (≤v12) or uuid id (v13+)
@@ -50,7 +51,9 @@ func (p *ProduceRequest) Decode(version int16, body []byte) error {
 		if partitions < 0 {
 			return ErrMalformed
 		}
-		p.PartitionCount += partitions
+		if p.PartitionCount += partitions; p.TopicCount+p.PartitionCount > maxElements {
+			return ErrMalformed
+		}
 		for range partitions {
 			r.int32()
 			r.blob(flexible)

@@ -21,7 +21,9 @@ func seeded(t *testing.T) *rand.Rand {
 
 // moment waits for a moment within limit. Where a kill falls is chance: the
 // wait is the point of such a test, not a condition.
-func moment(rng *rand.Rand, limit time.Duration) { <-time.After(time.Duration(rng.Int64N(int64(limit)))) }
+func moment(rng *rand.Rand, limit time.Duration) {
+	<-time.After(time.Duration(rng.Int64N(int64(limit))))
+}
 
 // fromEnvironment is a count that a variable may set.
 func fromEnvironment(t *testing.T, name string, otherwise int) int {

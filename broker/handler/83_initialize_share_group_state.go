@@ -28,7 +28,9 @@ func handleInitializeShareGroupState(h *Handler, _ context.Context, _ *Request, 
 				list = append(list, statePartition[newState]{share.Key{Group: q.GroupID, Topic: t.TopicID, Partition: p.Partition}, newState{p.StateEpoch, p.StartOffset}})
 			}
 		}
-		errs := stateReplies(ctx, list, func(k share.Key, n newState) *share.Reply[error] { return h.ShareState.Initialize(ctx, k, n.epoch, n.start) })
+		errs := stateReplies(ctx, list, func(k share.Key, n newState) *share.Reply[error] {
+			return h.ShareState.Initialize(ctx, k, n.epoch, n.start)
+		})
 		next := 0
 		for _, t := range q.Topics {
 			topic := kmsg.NewInitializeShareGroupStateResponseTopic()

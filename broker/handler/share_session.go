@@ -18,7 +18,9 @@ type sharePlace struct {
 	partition int32
 }
 
-func (p sharePlace) key(group string) share.Key { return share.Key{Group: group, Topic: p.topic, Partition: p.partition} }
+func (p sharePlace) key(group string) share.Key {
+	return share.Key{Group: group, Topic: p.topic, Partition: p.partition}
+}
 
 // shareMember names the member of a share group whose session it is.
 type shareMember struct{ group, member string }

@@ -272,7 +272,7 @@ func TestAdmitPutsMaxTimestampRight(t *testing.T) {
 			t.Errorf("%s: %v", codec, err)
 		}
 		b.setMaxTimestamp(1)
-		kept, err = into(Codec((codec+1)%5)).Admit(b)
+		kept, err = into(Codec((codec + 1) % 5)).Admit(b)
 		if err != nil || kept.MaxTimestamp() != 3000 || Verify(kept) != nil {
 			t.Errorf("%s, recompressed: %v", codec, err)
 		}

@@ -57,7 +57,9 @@ type message struct {
 func (m *message) codec() Codec { return Codec(m.attributes & attrCodec) }
 
 // isLogAppendTime tells that the sender set the timestamp type that only a broker may.
-func (m *message) isLogAppendTime() bool { return m.magic > 0 && m.attributes&messageLogAppendTime != 0 }
+func (m *message) isLogAppendTime() bool {
+	return m.magic > 0 && m.attributes&messageLogAppendTime != 0
+}
 
 // read fills m from the first message of b and returns its size, offset and
 // size fields included. A set that ends within a message is ErrTruncated.

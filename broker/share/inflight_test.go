@@ -481,7 +481,7 @@ func TestRandomRecords(t *testing.T) {
 			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"": func(*rapid.T) { w.check() },
+			"":     func(*rapid.T) { w.check() },
 			"grow": func(*rapid.T) { w.grow() }, "grow again": func(*rapid.T) { w.grow() },
 			"acquire": acquire, "acquire again": acquire, "acknowledge": acknowledge, "acknowledge again": acknowledge,
 			"complete": complete, "complete again": complete, "complete once more": complete,

@@ -260,7 +260,9 @@ func subscription(t *testing.T, settings ...string) *config.ClientMetrics {
 	return c
 }
 
-func named(id string) Client { return Client{ID: &id, Address: "127.0.0.1", Port: "4711", Connection: 1} }
+func named(id string) Client {
+	return Client{ID: &id, Address: "127.0.0.1", Port: "4711", Connection: 1}
+}
 
 func TestSubscriptionsOfAClient(t *testing.T) {
 	b := newBench()

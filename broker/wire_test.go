@@ -171,7 +171,7 @@ func badBodies(random *rand.Rand) [][]byte {
 // Requests that decode but whose values make little sense: each is answered,
 // and each answer decodes.
 func TestOddValues(t *testing.T) {
-	b := run(t, Config{Properties: map[string]string{"auto.create.topics.enable": "false"}})
+	b := run(t, Config{Properties: map[string]string{"auto.create.topics.enable": "false", "fluxmq.admin.listener": "127.0.0.1:0"}})
 	createTopic(t, client(t, b), "t", 2, nil)
 	random := rand.New(rand.NewPCG(11, 13))
 	answered := 0

@@ -61,7 +61,7 @@ func (b *bench) log(t *testing.T, index int32, version int16) []record.Record {
 // set gives both partitions of "t" other settings.
 func (b *bench) set(change func(*partition.Config)) {
 	cfg := partition.Config{
-		SegmentBytes: 1 << 30, RetentionBytes: -1, Retention: -1, IndexIntervalBytes: 4096, SegmentIndexBytes: 10 << 20, MaxMessageBytes: 1 << 20,
+		SegmentBytes: 1 << 30, SegmentAge: 100 * 365 * 24 * time.Hour, RetentionBytes: -1, Retention: -1, IndexIntervalBytes: 4096, SegmentIndexBytes: 10 << 20, MaxMessageBytes: 1 << 20,
 		Validation: record.ValidateRecords,
 	}
 	change(&cfg)

@@ -42,7 +42,7 @@ func newShelf(t *testing.T, dir string) *shelf {
 		t.Fatal(err)
 	}
 	s := &shelf{t: t, clock: &testClock{}, log: &memoryLog{}, topics: topics, group: config.Default().Groups.Share, nextSeq: map[[2]int64]int32{}}
-	cfg := partition.Config{SegmentBytes: 1 << 20, SegmentIndexBytes: 1 << 16, IndexIntervalBytes: 4096, Retention: -1, RetentionBytes: -1, DeleteOld: true}
+	cfg := partition.Config{SegmentBytes: 1 << 20, SegmentAge: 100 * 365 * 24 * time.Hour, SegmentIndexBytes: 1 << 16, IndexIntervalBytes: 4096, Retention: -1, RetentionBytes: -1, DeleteOld: true}
 	for i := range int32(shelfPartitions) {
 		if _, err := topics.Create("t", shelfTopic, i, cfg); err != nil {
 			t.Fatal(err)

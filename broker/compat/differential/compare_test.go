@@ -151,8 +151,8 @@ func TestAllowances(t *testing.T) {
 			t.Errorf("twice: %+v", a)
 		}
 		seen[a] = true
-		if a.Path+a.Case == "" || len(a.Reason) < 20 || a.MinVersion > a.MaxVersion {
-			t.Errorf("an allowance needs a path or a case, a reason and versions: %+v", a)
+		if a.Path+a.Case+a.Ours+a.Kafka == "" || len(a.Reason) < 20 || a.MinVersion > a.MaxVersion {
+			t.Errorf("an allowance needs something it covers, a reason and versions: %+v", a)
 		}
 	}
 }

@@ -126,13 +126,14 @@ func nullableBytes(b []byte) (v, rest []byte, ok bool) {
 // AdmitMessageSet checks a message set and returns the batch that is stored in
 // its place: the same keys, values and timestamps (-1 from v0) in the topic's compression
 // or else the set's own, without a producer id. Errors are those of Admit. set is not changed.
-func (a *Admission) AdmitMessageSet(set []byte) (Batch, error) {
+// It takes a copy of a, so that the caller's need not be on the heap for the sake of a conversion.
+func (a Admission) AdmitMessageSet(set []byte) (Batch, error) {
 	var first message
 	size, err := first.read(set)
 	if err != nil {
 		return nil, err
 	}
-	c := conversion{admission: a, magic: first.magic, newest: noTimestamp}
+	c := conversion{admission: &a, magic: first.magic, newest: noTimestamp}
 	if codec := first.codec(); codec == None {
 		err = c.addPlain(set)
 	} else {

@@ -304,14 +304,21 @@ func appendSnappyBlock(dst, block []byte, maxBytes int) ([]byte, error) {
 	return append(dst, out...), nil
 }
 
+// zstdWindowPower is the largest window that the reference library's decoder
+// takes, as a power of two. The Go library refuses a frame whose window is above
+// its output limit, though streaming encoders, as Java's is, claim a window of
+// megabytes for records of a few bytes: so no decoder's limit is below it, and
+// a lower maxBytes is judged by what came out.
+const zstdWindowPower = 27
+
 func decompressZstd(src []byte, maxBytes int) ([]byte, error) {
 	if maxBytes < 0 {
 		return nil, tooLarge(maxBytes)
 	}
-	power := min(max(bits.Len(uint(max(maxBytes, 1)-1)), 10), 62)
+	power := min(max(bits.Len(uint(max(maxBytes, 1)-1)), zstdWindowPower), 62)
 	slot := &zstdDecoders[power]
 	slot.once.Do(func() {
-		slot.d, slot.err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<power), zstd.WithDecoderMaxWindow(128<<20))
+		slot.d, slot.err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<power), zstd.WithDecoderMaxWindow(1<<zstdWindowPower))
 	})
 	if slot.err != nil {
 		return nil, slot.err

@@ -58,12 +58,16 @@ class FormatTest {
         List<String> sent = new ArrayList<>();
         for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd")) {
             try (KafkaProducer<byte[], byte[]> producer = Broker.producer("compression.type", codec, "linger.ms", "20", "batch.size", "65536")) {
+                List<Future<RecordMetadata>> stored = new ArrayList<>();
                 for (int i = 0; i < 200; i++) {
                     String value = codec + " value " + i + " " + "again ".repeat(i);
                     ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(topic, 0, Broker.AN_HOUR_AGO + i, bytes("key " + i), bytes(value));
                     record.headers().add("h", bytes("header " + i));
-                    producer.send(record);
+                    stored.add(producer.send(record));
                     sent.add(value);
+                }
+                for (Future<RecordMetadata> one : stored) {
+                    get(one);
                 }
             }
         }

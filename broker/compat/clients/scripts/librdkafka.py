@@ -75,13 +75,14 @@ def consumer(**config):
 
 
 def poll(client, into):
-    """One poll; what it brings is added to into, an error that is none of the end of a partition is raised."""
-    message = client.poll(0.1)
-    if message is None:
-        return
-    if message.error():
-        raise KafkaException(message.error())
-    into.append(message)
+    """Waits a little for records and adds what there is to into; an error is raised.
+
+    All that is there is taken: members poll in turn, and one record for each wait of the other would be ten a second.
+    """
+    for message in client.consume(500, 0.1):
+        if message.error():
+            raise KafkaException(message.error())
+        into.append(message)
 
 
 def read(where, partitions, count, **config):

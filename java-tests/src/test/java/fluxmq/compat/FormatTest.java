@@ -30,6 +30,7 @@ import org.apache.kafka.common.errors.InvalidTimestampException;
 import org.apache.kafka.common.record.TimestampType;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -147,7 +148,9 @@ class FormatTest {
         }
     }
 
+    /** Clients before 3.0 give every record the error of its batch. */
     @Test
+    @Tag("since-3")
     void aRefusedBatchNamesItsRecords() throws Exception {
         String topic = Broker.topic(admin, "named", 1, "cleanup.policy", "compact");
         try (KafkaProducer<byte[], byte[]> producer = Broker.producer("enable.idempotence", "false", "linger.ms", "10000", "batch.size", "65536")) {

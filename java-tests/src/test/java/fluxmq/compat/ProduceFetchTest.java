@@ -41,6 +41,7 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.record.TimestampType;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -187,7 +188,9 @@ class ProduceFetchTest {
         }
     }
 
+    /** Clients before KAFKA-8350 split by batch.size only, and send the same batch again until it expires. */
     @Test
+    @Tag("since-4")
     void aBatchTooLargeIsSplitByTheClientAndArrives() throws Exception {
         String topic = Broker.topic(admin, "split", 1, "max.message.bytes", "4000");
         try (KafkaProducer<byte[], byte[]> producer = Broker.producer("batch.size", "16384", "linger.ms", "200")) {

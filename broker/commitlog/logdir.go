@@ -111,17 +111,17 @@ func (d *LogDir) load() error {
 	}
 	p := parseProperties(b)
 	if p["version"] != "1" && p["version"] != "0" {
-		return fmt.Errorf("%s has version %q, expected 1", metaFile, p["version"])
+		return fmt.Errorf("%w: %s has version %q, expected 1", ErrOtherOwner, metaFile, p["version"])
 	}
 	node, err := strconv.ParseInt(p["node.id"]+p["broker.id"], 10, 32)
 	if err != nil {
-		return fmt.Errorf("%s: node.id %q is no number", metaFile, p["node.id"])
+		return fmt.Errorf("%w: %s: node.id %q is no number", ErrOtherOwner, metaFile, p["node.id"])
 	}
 	if d.Identity.NodeID >= 0 && int64(d.Identity.NodeID) != node {
-		return fmt.Errorf("it belongs to node %d, this is node %d", node, d.Identity.NodeID)
+		return fmt.Errorf("%w: it belongs to node %d, this is node %d", ErrOtherOwner, node, d.Identity.NodeID)
 	}
 	if d.Identity.ClusterID != "" && d.Identity.ClusterID != p["cluster.id"] {
-		return fmt.Errorf("it belongs to cluster %s, this is cluster %s", p["cluster.id"], d.Identity.ClusterID)
+		return fmt.Errorf("%w: it belongs to cluster %s, this is cluster %s", ErrOtherOwner, p["cluster.id"], d.Identity.ClusterID)
 	}
 	d.Identity = Identity{p["cluster.id"], int32(node)}
 	d.DirectoryID = p["directory.id"]

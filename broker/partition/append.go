@@ -77,7 +77,7 @@ func (p *Partition) Append(batches []byte, o AppendOptions) (AppendResult, error
 	}
 	result := AppendResult{
 		BaseOffset: info.BaseOffset, LastOffset: info.LastOffset, LogAppendTime: appendTime,
-		LogStartOffset: p.log.Offsets().LogStart, Records: info.Records, Duplicate: info.Duplicate, Converted: &stored[0] != &batches[0],
+		LogStartOffset: p.log().Offsets().LogStart, Records: info.Records, Duplicate: info.Duplicate, Converted: &stored[0] != &batches[0],
 	}
 	if info.Duplicate {
 		result.LogAppendTime = info.MaxTimestamp // of the first write; Kafka tells it with CreateTime, too
@@ -97,7 +97,7 @@ func (p *Partition) write(batches []byte, o AppendOptions) (commitlog.AppendInfo
 	if fault.Built {
 		return p.writeFaulty(batches, o)
 	}
-	return p.log.Append(batches, p.logOptions(o))
+	return p.log().Append(batches, p.logOptions(o))
 }
 
 func (p *Partition) logOptions(o AppendOptions) commitlog.AppendOptions {
@@ -246,18 +246,18 @@ func (p *Partition) DeleteRecords(before int64) (lowWatermark int64, err error) 
 		return -1, fmt.Errorf("%w: %d is not within [0, %d]", protocol.ErrOffsetOutOfRange, before, hw)
 	}
 	p.mu.Lock()
-	err = p.log.SetLogStart(before)
+	err = p.log().SetLogStart(before)
 	p.mu.Unlock()
 	if err != nil {
 		return -1, p.translate(err)
 	}
 	// The records below the new start must be durable before it is: recovery
 	// would otherwise find a log that ends before it starts.
-	if _, err := p.log.Sync(); err != nil {
+	if _, err := p.log().Sync(); err != nil {
 		return -1, p.translate(err)
 	}
 	if err := p.set.writeLogStarts(); err != nil {
 		return -1, fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err)
 	}
-	return p.log.Offsets().LogStart, nil
+	return p.log().Offsets().LogStart, nil
 }

@@ -49,7 +49,7 @@ func (s *Set) Compact(ctx context.Context, cfg commitlog.CleanerConfig) (*Partit
 	if s.cleaner == nil || s.cleanerConfig != cfg {
 		s.cleaner, s.cleanerConfig = commitlog.NewCleaner(cfg), cfg
 	}
-	done, cleanErr := p.log.Compact(ctx, s.cleaner, p.cleaned.Load(), p.Offsets().LastStable)
+	done, cleanErr := p.log().Compact(ctx, s.cleaner, p.cleaned.Load(), p.Offsets().LastStable)
 	if cleanErr != nil {
 		return nil, done, errors.Join(err, p.notCleaned(ctx, cleanErr))
 	}
@@ -77,7 +77,7 @@ func (s *Set) dirtiest(ctx context.Context) (dirtiest *Partition, err error) {
 		if !p.cfg.Load().Compact || p.Offline() != nil {
 			continue
 		}
-		c, err := p.log.Cleanable(p.cleaned.Load(), p.Offsets().LastStable)
+		c, err := p.log().Cleanable(p.cleaned.Load(), p.Offsets().LastStable)
 		if err != nil {
 			errs = append(errs, p.notCleaned(ctx, err))
 			continue

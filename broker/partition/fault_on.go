@@ -15,7 +15,7 @@ func (p *Partition) writeFaulty(batches []byte, o AppendOptions) (commitlog.Appe
 	options := p.logOptions(o)
 	f := fault.Active()
 	if f == nil || o.Internal || !f.DropBatch.On() && !f.DuplicateBatch.On() && !f.DropRecord.On() {
-		return p.log.Append(batches, options)
+		return p.log().Append(batches, options)
 	}
 	options.Trusted = true
 	b, _, err := record.Next(batches)
@@ -26,7 +26,7 @@ func (p *Partition) writeFaulty(batches []byte, o AppendOptions) (commitlog.Appe
 	doubled := f.DuplicateBatch.Hits(1) > 0
 	lost := int32(f.DropRecord.Hits(int64(count)))
 	if f.DropBatch.Hits(1) > 0 || lost >= count {
-		end := p.log.Offsets().LogEnd
+		end := p.log().Offsets().LogEnd
 		// LastOffset is below the log end, so that an acks=all reply waits for nothing that will not come.
 		return commitlog.AppendInfo{BaseOffset: end, LastOffset: end - 1, Records: count}, nil
 	}
@@ -35,9 +35,9 @@ func (p *Partition) writeFaulty(batches []byte, o AppendOptions) (commitlog.Appe
 			return commitlog.AppendInfo{}, err
 		}
 	}
-	info, err := p.log.Append(batches, options)
+	info, err := p.log().Append(batches, options)
 	if err == nil && doubled {
-		_, err = p.log.Append(batches, options)
+		_, err = p.log().Append(batches, options)
 	}
 	info.Records = count // the counters tell nothing of it
 	return info, err
@@ -57,6 +57,6 @@ func (p *Partition) appendedFaulty(records int32) error {
 	if f.Fsync.Hits(1) == 0 {
 		return nil
 	}
-	_, err := p.log.Sync()
+	_, err := p.log().Sync()
 	return err
 }

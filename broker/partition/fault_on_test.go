@@ -104,7 +104,7 @@ func TestFaultSyncs(t *testing.T) {
 		startFault(t, c.spec)
 		p := mustCreate(t, openWith(t, memfs.New(), FlushOS), "t", 0, Config{})
 		appendNumbered(t, p, record.None, 3, 1)
-		if got := p.log.Durable(); got != c.want {
+		if got := p.log().Durable(); got != c.want {
 			t.Errorf("%q: durable up to %d after 3 records, want %d", c.spec, got, c.want)
 		}
 	}

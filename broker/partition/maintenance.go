@@ -34,9 +34,9 @@ func (s *Set) Maintain(ctx context.Context) error {
 func (p *Partition) maintain() error {
 	cfg := p.cfg.Load()
 	p.mu.Lock()
-	err := p.log.Tidy()
+	err := p.log().Tidy()
 	if err == nil {
-		_, err = p.log.Retain(p.Offsets().HighWatermark)
+		_, err = p.log().Retain(p.Offsets().HighWatermark)
 	}
 	due := cfg.FlushInterval > 0 && p.set.nowMs()-p.lastFlush >= cfg.FlushInterval.Milliseconds()
 	if due {
@@ -49,16 +49,16 @@ func (p *Partition) maintain() error {
 	if due {
 		p.set.syncer.enqueue(p)
 	}
-	durable, err := p.log.SyncRolled()
+	durable, err := p.log().SyncRolled()
 	if err == nil {
 		p.settle(durable, nil)
-		err = p.log.Seal()
+		err = p.log().Seal()
 	}
 	if err == nil {
-		err = p.log.WriteEpochs()
+		err = p.log().WriteEpochs()
 	}
 	if err == nil {
-		err = p.log.Purge()
+		err = p.log().Purge()
 	}
 	return p.translate(err)
 }
@@ -96,7 +96,7 @@ func (s *Set) writeCheckpoints() error {
 		if at := p.cleaned.Load(); at >= 0 {
 			cleaned[key] = at
 		}
-		if p.log != nil {
+		if p.log() != nil {
 			marks[key] = p.Offsets().HighWatermark
 		}
 		return true
@@ -112,7 +112,7 @@ func (s *Set) writeCheckpoints() error {
 // could not be opened keeps what the files said. closed: the log takes no
 // more, and the caller syncs the whole tree before it writes the files.
 func (s *Set) keepCheckpoint(key commitlog.TopicPartition, p *Partition, closed bool, points, starts map[commitlog.TopicPartition]int64) {
-	if p.log == nil {
+	if p.log() == nil {
 		if at, ok := s.written[commitlog.RecoveryPointFile][key]; ok {
 			points[key] = at
 		}
@@ -121,7 +121,7 @@ func (s *Set) keepCheckpoint(key commitlog.TopicPartition, p *Partition, closed 
 		}
 		return
 	}
-	o := p.log.Offsets()
+	o := p.log().Offsets()
 	points[key] = o.Durable
 	if closed {
 		points[key] = o.LogEnd

@@ -117,18 +117,18 @@ func (p *Partition) LeaderEpoch() int32 { return p.epoch }
 
 // SizeBytes is what the log's segments hold, without indexes.
 func (p *Partition) SizeBytes() int64 {
-	if p.log == nil {
+	if p.log() == nil {
 		return 0
 	}
-	return p.log.SizeBytes()
+	return p.log().SizeBytes()
 }
 
 // Recovered tells what opening the log found and did.
 func (p *Partition) Recovered() commitlog.Recovered {
-	if p.log == nil {
+	if p.log() == nil {
 		return commitlog.Recovered{}
 	}
-	return p.log.Recovered()
+	return p.log().Recovered()
 }
 
 // SetConfig swaps the settings; they hold from the next append on.
@@ -136,8 +136,8 @@ func (p *Partition) SetConfig(cfg Config) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cfg.Store(&cfg)
-	if p.log != nil {
-		p.log.SetConfig(cfg.log())
+	if p.log() != nil {
+		p.log().SetConfig(cfg.log())
 	}
 }
 
@@ -163,10 +163,10 @@ type Offsets struct{ LogStart, HighWatermark, LastStable, LogEnd int64 }
 // offset of the oldest transaction that is open, or ended by a marker that is
 // not below the high watermark; when that record was deleted, the log start.
 func (p *Partition) Offsets() Offsets {
-	if p.log == nil {
+	if p.log() == nil {
 		return Offsets{-1, -1, -1, -1}
 	}
-	o := p.log.Offsets()
+	o := p.log().Offsets()
 	hw := o.LogEnd
 	if p.set.durability == FlushAlways {
 		hw = o.Durable
@@ -176,10 +176,10 @@ func (p *Partition) Offsets() Offsets {
 
 // EpochEndOffset answers OffsetForLeaderEpoch (KIP-101/320): (-1, -1) when the log cannot tell.
 func (p *Partition) EpochEndOffset(epoch int32) (foundEpoch int32, endOffset int64) {
-	if p.log == nil {
+	if p.log() == nil {
 		return -1, -1
 	}
-	return p.log.EpochEnd(epoch)
+	return p.log().EpochEnd(epoch)
 }
 
 // fail takes the partition offline for good and tells everybody who waits.

@@ -126,7 +126,7 @@ func TestAppendReadReopen(t *testing.T) {
 		}
 		want = append(want, vs...)
 	}
-	if n := p.log.Segments(); n < 3 {
+	if n := p.log().Segments(); n < 3 {
 		t.Fatalf("%d segments: the test does not roll", n)
 	}
 	check := func(p *Partition) {

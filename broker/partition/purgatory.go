@@ -65,7 +65,7 @@ func (p *Partition) WhenDurable(endOffset int64, done func(error)) {
 		done(err)
 		return
 	}
-	if p.log.Durable() >= endOffset {
+	if p.log().Durable() >= endOffset {
 		done(nil)
 		return
 	}

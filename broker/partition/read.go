@@ -67,9 +67,9 @@ func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
 	var r commitlog.Range
 	var err error
 	if o.ReadCommitted {
-		r, result.Aborted, err = p.log.ReadCommitted(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
+		r, result.Aborted, err = p.log().ReadCommitted(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
 	} else {
-		r, err = p.log.Read(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
+		r, err = p.log().Read(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
 	}
 	if err != nil {
 		return ReadResult{}, p.translate(err)
@@ -98,7 +98,7 @@ func (p *Partition) readBytes(result ReadResult, r commitlog.Range) (ReadResult,
 // diverges is KIP-595's check: does the fetcher's log end in an epoch that we
 // know to have ended before its fetch offset?
 func (p *Partition) diverges(o ReadOptions, result *ReadResult) (bool, error) {
-	epoch, end := p.log.EpochEnd(o.LastFetchedEpoch)
+	epoch, end := p.log().EpochEnd(o.LastFetchedEpoch)
 	if epoch < 0 || end < 0 {
 		return false, fmt.Errorf("%w: %s: nothing is known of leader epoch %d", protocol.ErrOffsetOutOfRange, p, o.LastFetchedEpoch)
 	}
@@ -112,13 +112,13 @@ func (p *Partition) diverges(o ReadOptions, result *ReadResult) (bool, error) {
 // OffsetForTimestamp: the first record at or after unixMs (offset -1 when
 // none), below the LSO when committed is set, else below the HW.
 func (p *Partition) OffsetForTimestamp(unixMs int64, committed bool) (offset, timestamp int64, leaderEpoch int32, err error) {
-	return p.stamped(committed, func(limit int64) (commitlog.Stamped, error) { return p.log.OffsetForTimestamp(unixMs, limit) })
+	return p.stamped(committed, func(limit int64) (commitlog.Stamped, error) { return p.log().OffsetForTimestamp(unixMs, limit) })
 }
 
 // MaxTimestamp: offset and timestamp of the record with the largest timestamp
 // (-1, -1 when empty, or when it is not below the LSO and committed is set).
 func (p *Partition) MaxTimestamp(committed bool) (offset, timestamp int64, leaderEpoch int32, err error) {
-	return p.stamped(committed, func(limit int64) (commitlog.Stamped, error) { return p.log.MaxTimestamp(limit) })
+	return p.stamped(committed, func(limit int64) (commitlog.Stamped, error) { return p.log().MaxTimestamp(limit) })
 }
 
 func (p *Partition) stamped(committed bool, find func(limit int64) (commitlog.Stamped, error)) (offset, timestamp int64, leaderEpoch int32, err error) {

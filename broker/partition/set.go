@@ -251,7 +251,7 @@ func (s *Set) Create(name string, id TopicID, index int32, cfg Config) (*Partiti
 		return nil, fmt.Errorf("%w: %s-%d: %w", protocol.ErrKafkaStorageError, name, index, err)
 	}
 	if err := commitlog.WritePartitionMetadata(s.fs, dir, id); err != nil {
-		p.log.Discard()
+		p.log().Discard()
 		return nil, fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err)
 	}
 	s.publish(t, p)
@@ -314,7 +314,7 @@ func (s *Set) openPartition(name string, id TopicID, index int32, cfg Config, o 
 	if err != nil {
 		return p, err
 	}
-	p.log = log
+	p.current.Store(log)
 	p.epoch = max(s.dir.LeaderEpoch, log.LatestEpoch())
 	if !o.clean && p.epoch == log.LatestEpoch() {
 		p.epoch++ // the directory's epoch was lost: what follows a crash must differ from what preceded it
@@ -391,9 +391,9 @@ func (s *Set) Delete(name string) error {
 // retire ends a partition and moves its directory out of the way.
 func (s *Set) retire(p *Partition) error {
 	_ = p.fail(protocol.ErrUnknownTopicOrPartition) // the error is what clients get, not ours to return
-	if p.log != nil {
+	if p.log() != nil {
 		p.mu.Lock()
-		p.log.Discard()
+		p.log().Discard()
 		p.mu.Unlock()
 	}
 	dir := s.partitionDir(p.Topic(), p.index)
@@ -444,11 +444,11 @@ func (s *Set) Close() error {
 
 // close ends one partition.
 func (p *Partition) close() error {
-	if p.log == nil {
+	if p.log() == nil {
 		return p.Offline()
 	}
 	p.mu.Lock()
-	err := p.log.Close()
+	err := p.log().Close()
 	p.mu.Unlock()
 	_ = p.fail(fmt.Errorf("%w: the broker is stopping", protocol.ErrNotLeaderOrFollower)) // for those who still wait
 	return err
@@ -514,7 +514,7 @@ func (s *Set) load(configFor func(string) Config) error {
 		if err != nil {
 			_ = p.fail(fmt.Errorf("%w: %w", protocol.ErrKafkaStorageError, err)) // told through OnOffline
 		} else if s.onRecovered != nil && !s.dir.Clean {
-			s.onRecovered(p, p.log.Recovered())
+			s.onRecovered(p, p.log().Recovered())
 		}
 	})
 	for _, key := range slices.Collect(maps.Keys(points)) {

@@ -123,7 +123,7 @@ func (p *Partition) syncOnce() {
 		return
 	}
 	begin := time.Now()
-	durable, err := p.log.Sync()
+	durable, err := p.log().Sync()
 	if err != nil {
 		p.settle(-1, p.translate(err))
 		return

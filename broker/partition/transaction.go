@@ -24,19 +24,19 @@ func (p *Partition) BeginVerification(producerID int64, epoch int16, sequence in
 		return 0, err
 	}
 	p.mu.Lock()
-	g, err := p.log.BeginVerification(producerID, epoch, sequence, bumps)
+	g, err := p.log().BeginVerification(producerID, epoch, sequence, bumps)
 	p.mu.Unlock()
 	return g, p.translate(err)
 }
 
 // AbandonVerification forgets a verification that was refused for good.
 func (p *Partition) AbandonVerification(producerID int64, g Guard) {
-	if p.log == nil {
+	if p.log() == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.log.AbandonVerification(producerID, g)
+	p.log().AbandonVerification(producerID, g)
 }
 
 // Marker ends a producer's transaction in a partition.
@@ -83,5 +83,5 @@ func (p *Partition) Producers() ([]Producer, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.log.DescribeProducers(), nil
+	return p.log().DescribeProducers(), nil
 }

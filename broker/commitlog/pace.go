@@ -41,3 +41,17 @@ func (p *pace) wait(ctx context.Context, stop <-chan struct{}, bytes int64) erro
 		return ErrClosed
 	}
 }
+
+// Pace holds work of another room to so many bytes a second. Not for concurrent use.
+type Pace struct{ pace }
+
+// NewPace makes a Pace; 0 or less is without a limit.
+func NewPace(bytesPerSecond int64) *Pace {
+	if bytesPerSecond <= 0 {
+		return &Pace{pace{perSecond: math.MaxFloat64}}
+	}
+	return &Pace{pace{perSecond: float64(bytesPerSecond)}}
+}
+
+// Wait lets so many bytes through, after the time that they need. It ends early with ctx's error.
+func (p *Pace) Wait(ctx context.Context, bytes int64) error { return p.wait(ctx, nil, bytes) }

@@ -58,17 +58,21 @@ func networkSettings() []Setting {
 }
 
 func logSettings() []Setting {
-	oneDir := func(text string) string {
-		if strings.Contains(text, ",") {
-			return "several log directories are not built; give one"
+	eachOnce := func(text string) string {
+		seen := map[string]bool{}
+		for _, path := range splitPaths(text) {
+			if seen[path] {
+				return "it names " + path + " twice"
+			}
+			seen[path] = true
 		}
 		return ""
 	}
 	return []Setting{
-		{Name: "log.dirs", Type: List, Null: true, Rule: notEmpty(), Synonyms: []Synonym{{Name: "log.dir"}}, unbuilt: oneDir,
-			Doc: "Directory of the partitions' logs. One directory is built; unset: log.dir."},
-		{Name: "log.dir", Type: List, Default: "./data", Rule: notEmpty(), unbuilt: oneDir,
-			Doc: "Directory of the partitions' logs when log.dirs is unset. Kafka's default is /tmp/kafka-logs; ours lies in the working directory."},
+		{Name: "log.dirs", Type: List, Null: true, Rule: notEmpty(), Synonyms: []Synonym{{Name: "log.dir"}}, unbuilt: eachOnce,
+			Doc: "Directories of the partitions' logs, comma-separated; unset: log.dir. The first holds the metadata too: the broker ends when it fails, or the last of the others."},
+		{Name: "log.dir", Type: List, Default: "./data", Rule: notEmpty(), unbuilt: eachOnce,
+			Doc: "Directories of the partitions' logs when log.dirs is unset. Kafka's default is /tmp/kafka-logs; ours lies in the working directory."},
 		broker("num.partitions", Int, "1", atLeast(1), "Partitions of a topic created without a count."),
 		broker("default.replication.factor", Int, "1", atLeast(1), "Replicas of a topic created without a count; held to the number of live nodes."),
 		broker("auto.create.topics.enable", Boolean, "true", Rule{}, "Whether a Metadata request may create the topics it asks for."),
@@ -214,7 +218,7 @@ func acceptedSettings() []Setting {
 		broker("num.network.threads", Int, "3", atLeast(1), "Threads of Kafka's network layer; each connection has its own goroutine here."),
 		broker("num.io.threads", Int, "8", atLeast(1), "Threads of Kafka's request handlers; each connection has its own goroutine here."),
 		broker("num.replica.fetchers", Int, "1", atLeast(1), "Fetchers per leader; there are no followers yet."),
-		broker("num.replica.alter.log.dirs.threads", Int, "1", atLeast(1), "Threads that move replicas between directories; there is one directory."),
+		broker("num.replica.alter.log.dirs.threads", Int, "1", atLeast(1), "Threads that move replicas between directories; here one goroutine moves one at a time, whatever the number."),
 		broker("background.threads", Int, "10", atLeast(1), "Threads of Kafka's background work."),
 		broker("queued.max.requests", Int, "500", atLeast(1), "Bound of Kafka's request queue; there is no such queue here."),
 		broker("queued.max.request.bytes", Long, "-1", Rule{}, "Bound of Kafka's request queue, in bytes."),

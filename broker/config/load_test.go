@@ -81,7 +81,7 @@ func TestRefusals(t *testing.T) {
 		{"not a number", "num.partitions=many", ErrInvalid, "not a number of type int"},
 		{"too large for its type", "num.partitions=3000000000", ErrInvalid, "not a number of type int"},
 		{"below the rule", "log.segment.bytes=14", ErrInvalid, "at least 1048576"},
-		{"two directories", "log.dirs=/a,/b", ErrInvalid, "one"},
+		{"a directory twice", "log.dirs=/a,/b,/a/", ErrInvalid, "/a twice"},
 		{"authorization must not be ignored", "authorizer.class.name=org.Acl", ErrInvalid, "let everyone in"},
 		{"admin beyond loopback", "fluxmq.admin.listener=:9644", ErrUnsafe, "--insecure"},
 		{"admin without port", "fluxmq.admin.listener=localhost", ErrInvalid, "host:port"},

@@ -25,7 +25,10 @@ type Node struct {
 	AdvertisedListeners []Listener
 	// AdminListener is host:port of the admin HTTP, "" for none.
 	AdminListener string
-	LogDir        string
+	// LogDirs are the directories of the logs, at least one; LogDir is the first,
+	// which holds the metadata too.
+	LogDirs []string
+	LogDir  string
 	// Insecure allows listeners beyond loopback without authentication.
 	Insecure            bool
 	GroupsEnabled       bool
@@ -193,7 +196,8 @@ func (n *Node) fill() error {
 	n.ClusterID = n.text("cluster.id")
 	n.Rack = n.text("broker.rack")
 	n.AdminListener = n.text("fluxmq.admin.listener")
-	n.LogDir = n.text("log.dirs")
+	n.LogDirs = splitPaths(n.text("log.dirs"))
+	n.LogDir = n.LogDirs[0]
 	n.Insecure = n.truth("fluxmq.insecure")
 	n.GroupsEnabled = n.truth("fluxmq.groups.enable")
 	n.AutoCreateTopics = n.truth("auto.create.topics.enable")

@@ -3,7 +3,6 @@ package handler
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"fluxmq/broker/protocol"
 
@@ -18,8 +17,7 @@ const (
 )
 
 // handleAlterReplicaLogDirs answers AlterReplicaLogDirs (API key 34, KIP-113).
-// There is one log directory: a partition can be asked to be where it is, and
-// nowhere else.
+// A move is answered when it has begun; DescribeLogDirs shows how far it is.
 func handleAlterReplicaLogDirs(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.AlterReplicaLogDirsRequest)
 	response := request.ResponseKind().(*kmsg.AlterReplicaLogDirsResponse)
@@ -48,19 +46,5 @@ func (h *Handler) moveLogDir(dir, topic string, index int32) error {
 	if len(fmt.Sprintf("%s-%d", topic, index))+futureDirExtra > maxLogDirName {
 		return protocol.ErrInvalidTopicException
 	}
-	present, err := filepath.Abs(h.Config.LogDir)
-	if err != nil {
-		return err
-	}
-	if dir != present {
-		return protocol.ErrLogDirNotFound
-	}
-	p := h.Partitions.Find([]byte(topic), index)
-	switch {
-	case p == nil:
-		return protocol.ErrReplicaNotAvailable
-	case p.Offline() != nil:
-		return protocol.ErrKafkaStorageError
-	}
-	return nil
+	return h.Partitions.MoveTo(topic, index, dir)
 }

@@ -25,7 +25,7 @@ func (n *Node) fillMetrics() {
 		SocketBytes:      n.countSocketBytes,
 		ActiveController: func() bool { return true },
 		Brokers:          func() int { return 1 },
-		OfflineLogDirs:   func() int { return 0 },
+		OfflineLogDirs:   n.partitions.FailedDirs,
 		Cleaner:          n.cleanerState,
 		Usages:           n.listUsages,
 		Throttled:        n.countThrottled,

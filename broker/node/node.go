@@ -82,6 +82,7 @@ type Node struct {
 
 	stopping atomic.Bool
 	offline  atomic.Int64 // partitions that went offline
+	dirsLost chan error   // capacity 1: the directories that are left cannot serve
 }
 
 // Open takes the ports and the data directory, recovers what is in it and
@@ -91,7 +92,7 @@ func Open(o Options) (n *Node, err error) {
 	settings := *o.Settings
 	settings.Listeners = slices.Clone(settings.Listeners)
 	settings.AdvertisedListeners = slices.Clone(settings.AdvertisedListeners)
-	n = &Node{settings: &settings, started: time.Now(), metrics: new(metrics.Registry)}
+	n = &Node{settings: &settings, started: time.Now(), metrics: new(metrics.Registry), dirsLost: make(chan error, 1)}
 	n.openLog(o)
 	if settings.AdminListener != "" {
 		n.telemetry = telemetry.New(telemetry.Options{MaxBytes: settings.TelemetryMaxBytes, Now: o.Now})
@@ -194,15 +195,23 @@ func (n *Node) connectionEnded(connection uint64) {
 // openData locks the data directory and opens metadata and partitions.
 func (n *Node) openData(fs commitlog.FS) error {
 	s := n.settings
-	dir, err := commitlog.OpenDir(fs, s.LogDir, commitlog.Identity{ClusterID: s.ClusterID, NodeID: s.NodeID}, partition.DefaultBootID())
+	dirs, unopened, err := commitlog.OpenDirs(fs, s.LogDirs, commitlog.Identity{ClusterID: s.ClusterID, NodeID: s.NodeID}, partition.DefaultBootID())
 	if err != nil {
 		return err
 	}
+	for _, f := range unopened {
+		n.log.Error("A log directory cannot be opened; its partitions are offline", "path", f.Path, "error", f.Err)
+	}
+	dir := dirs[0] // the metadata's
+	unclean := slices.ContainsFunc(dirs, func(d *commitlog.LogDir) bool { return !d.Clean })
 	n.metadata, err = cluster.Open(fs, dir.Path, cluster.Options{
-		Settings: s, ClusterID: dir.Identity.ClusterID, Unclean: !dir.Clean, Log: n.logger("cluster"),
+		Settings: s, ClusterID: dir.Identity.ClusterID, Unclean: unclean, Log: n.logger("cluster"),
 	})
 	if err != nil {
-		return errors.Join(err, dir.Close(dir.Clean)) // no partition was touched
+		for _, d := range dirs {
+			err = errors.Join(err, d.Close(d.Clean)) // no partition was touched
+		}
+		return err
 	}
 	n.metadata.OnImage = n.onImage
 	n.handler.Metadata = n.metadata
@@ -211,7 +220,7 @@ func (n *Node) openData(fs commitlog.FS) error {
 	n.server.SetLimits(connectionLimits(image.Settings))
 	n.subscribe(image)
 	n.partitions, err = partition.OpenSet(partition.SetConfig{
-		LogDir: dir, FS: fs, Durability: durability(s.Flush),
+		LogDirs: dirs, Unopened: unopened, OnDirFailed: n.onDirFailed(), OnMoved: n.onMoved, FS: fs, Durability: durability(s.Flush),
 		ConfigFor: func(topic string) partition.Config {
 			if t := image.Topics[topic]; t != nil {
 				return partitionConfig(t.Config, image.Settings)
@@ -317,6 +326,8 @@ func (n *Node) Run(ctx context.Context) error {
 	n.announce()
 	actors := []actor{
 		until(ctx),
+		{"log directories", func() error { return n.watchDirs(background) }, stopBackground},
+		{"log moves", func() error { return n.partitions.RunMoves(background) }, stopBackground},
 		{"log maintenance", func() error { return n.maintain(background) }, stopBackground},
 		{"rates", func() error { return n.logRates(background) }, stopBackground},
 	}
@@ -345,7 +356,7 @@ func (n *Node) announce() {
 		adminAddr = n.admin.Addr().String()
 	}
 	n.log.Info("The broker is ready", "version", Version, "commit", Commit, "node_id", n.settings.NodeID,
-		"listeners", strings.Join(listeners, ", "), "data_dir", n.settings.LogDir,
+		"listeners", strings.Join(listeners, ", "), "data_dir", strings.Join(n.settings.LogDirs, ", "),
 		"log.flush", n.settings.Flush, "log.validation", n.settings.Validation.String(), "admin", adminAddr,
 		"start_ms", time.Since(n.started).Milliseconds())
 }

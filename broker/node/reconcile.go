@@ -43,7 +43,11 @@ func (n *Node) onImage(before, after *cluster.Image) error {
 	}
 	for id, t := range after.ByID {
 		if was := before.ByID[id]; was == nil || was.Partitions != t.Partitions || was.Config != t.Config || everyPartition {
-			errs = append(errs, n.hostTopic(t, after))
+			partitions := int32(0)
+			if was != nil {
+				partitions = was.Partitions
+			}
+			errs = append(errs, n.hostTopic(t, partitions, after))
 		}
 	}
 	return errors.Join(errs...)
@@ -67,11 +71,15 @@ func (n *Node) subscribe(image *cluster.Image) {
 }
 
 // hostTopic makes a topic's partitions, and gives those that are there the
-// topic's settings.
-func (n *Node) hostTopic(t *cluster.Topic, image *cluster.Image) error {
+// topic's settings. The first known of them were made before.
+func (n *Node) hostTopic(t *cluster.Topic, known int32, image *cluster.Image) error {
 	cfg := partitionConfig(t.Config, image.Settings)
 	for index := range t.Partitions {
-		if _, err := n.partitions.Create(t.Name, t.ID, index, cfg); err != nil {
+		host := n.partitions.Create
+		if index < known {
+			host = n.partitions.Host
+		}
+		if _, err := host(t.Name, t.ID, index, cfg); err != nil {
 			return err
 		}
 	}
@@ -111,7 +119,7 @@ func (n *Node) startImage() error {
 		}
 	}
 	for _, t := range image.Topics {
-		if err := n.hostTopic(t, image); err != nil {
+		if err := n.hostTopic(t, t.Partitions, image); err != nil {
 			// One damaged or foreign directory must not stop the others.
 			n.log.Error("A topic's partitions could not all be opened", "topic", t.Name, "error", err)
 		}

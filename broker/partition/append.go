@@ -253,11 +253,22 @@ func (p *Partition) DeleteRecords(before int64) (lowWatermark int64, err error) 
 	}
 	// The records below the new start must be durable before it is: recovery
 	// would otherwise find a log that ends before it starts.
-	if _, err := p.log().Sync(); err != nil {
-		return -1, p.translate(err)
+	if err := p.syncLog(); err != nil {
+		return -1, err
 	}
 	if err := p.set.writeLogStarts(); err != nil {
 		return -1, fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err)
 	}
 	return p.log().Offsets().LogStart, nil
+}
+
+// syncLog makes the log durable, also when it moves meanwhile.
+func (p *Partition) syncLog() error {
+	for {
+		log := p.log()
+		_, err := log.Sync()
+		if err = p.translateFrom(log, err); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
 }

@@ -49,6 +49,10 @@ func (s *Set) Compact(ctx context.Context, cfg commitlog.CleanerConfig) (*Partit
 	if s.cleaner == nil || s.cleanerConfig != cfg {
 		s.cleaner, s.cleanerConfig = commitlog.NewCleaner(cfg), cfg
 	}
+	if !p.cleanMu.TryLock() {
+		return nil, commitlog.Compacted{}, err // it is being moved; the pause is the caller's
+	}
+	defer p.cleanMu.Unlock()
 	done, cleanErr := p.log().Compact(ctx, s.cleaner, p.cleaned.Load(), p.Offsets().LastStable)
 	if cleanErr != nil {
 		return nil, done, errors.Join(err, p.notCleaned(ctx, cleanErr))
@@ -74,7 +78,7 @@ func (s *Set) dirtiest(ctx context.Context) (dirtiest *Partition, err error) {
 		if stopped(ctx) {
 			return nil, nil
 		}
-		if !p.cfg.Load().Compact || p.Offline() != nil {
+		if !p.cfg.Load().Compact || p.Offline() != nil || p.moving.Load() != nil { // a move pauses cleaning, as in Kafka
 			continue
 		}
 		c, err := p.log().Cleanable(p.cleaned.Load(), p.Offsets().LastStable)

@@ -57,6 +57,5 @@ func (p *Partition) appendedFaulty(records int32) error {
 	if f.Fsync.Hits(1) == 0 {
 		return nil
 	}
-	_, err := p.log().Sync()
-	return err
+	return p.syncLog()
 }

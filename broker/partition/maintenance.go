@@ -3,10 +3,8 @@ package partition
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 
-	"fluxmq/broker/commitlog"
 	"fluxmq/broker/protocol"
 )
 
@@ -49,98 +47,41 @@ func (p *Partition) maintain() error {
 	if due {
 		p.set.syncer.enqueue(p)
 	}
-	durable, err := p.log().SyncRolled()
+	log := p.log()
+	durable, err := log.SyncRolled()
 	if err == nil {
 		p.settle(durable, nil)
-		err = p.log().Seal()
+		err = log.Seal()
 	}
 	if err == nil {
-		err = p.log().WriteEpochs()
+		err = log.WriteEpochs()
 	}
 	if err == nil {
-		err = p.log().Purge()
+		err = log.Purge()
 	}
-	return p.translate(err)
+	if err = p.translateFrom(log, err); errors.Is(err, errMoved) {
+		return nil // the next tick finds the new log
+	}
+	return err
 }
 
 // removeRetired removes the directories of deleted partitions that are due.
 func (s *Set) removeRetired() error {
 	nowMs := s.nowMs()
 	s.mu.Lock()
-	var due []string
+	var due []retiredDir
 	s.retired = slices.DeleteFunc(s.retired, func(d retiredDir) bool {
 		if d.dueMs <= nowMs {
-			due = append(due, d.path)
+			due = append(due, d)
 		}
 		return d.dueMs <= nowMs
 	})
 	s.mu.Unlock()
 	var errs []error
-	for _, path := range due {
-		errs = append(errs, s.fs.RemoveAll(path))
+	for _, d := range due {
+		if d.in.Failed() == nil { // else the next start removes it
+			errs = append(errs, s.fs.RemoveAll(d.path))
+		}
 	}
 	return errors.Join(errs...)
-}
-
-// writeCheckpoints writes the checkpoint files whose content changed.
-func (s *Set) writeCheckpoints() error {
-	s.checkpointMu.Lock()
-	defer s.checkpointMu.Unlock()
-	points := map[commitlog.TopicPartition]int64{}
-	starts := map[commitlog.TopicPartition]int64{}
-	marks := map[commitlog.TopicPartition]int64{}
-	cleaned := map[commitlog.TopicPartition]int64{}
-	s.Each(func(p *Partition) bool {
-		key := commitlog.TopicPartition{Topic: p.Topic(), Index: p.index}
-		s.keepCheckpoint(key, p, false, points, starts)
-		if at := p.cleaned.Load(); at >= 0 {
-			cleaned[key] = at
-		}
-		if p.log() != nil {
-			marks[key] = p.Offsets().HighWatermark
-		}
-		return true
-	})
-	return errors.Join(
-		s.writeCheckpoint(commitlog.RecoveryPointFile, points),
-		s.writeCheckpoint(commitlog.LogStartFile, starts),
-		s.writeCheckpoint(commitlog.ReplicationFile, marks),
-		s.writeCheckpoint(commitlog.CleanerFile, cleaned))
-}
-
-// keepCheckpoint notes p's recovery point and log start. A partition that
-// could not be opened keeps what the files said. closed: the log takes no
-// more, and the caller syncs the whole tree before it writes the files.
-func (s *Set) keepCheckpoint(key commitlog.TopicPartition, p *Partition, closed bool, points, starts map[commitlog.TopicPartition]int64) {
-	if p.log() == nil {
-		if at, ok := s.written[commitlog.RecoveryPointFile][key]; ok {
-			points[key] = at
-		}
-		if at, ok := s.written[commitlog.LogStartFile][key]; ok {
-			starts[key] = at
-		}
-		return
-	}
-	o := p.log().Offsets()
-	points[key] = o.Durable
-	if closed {
-		points[key] = o.LogEnd
-	}
-	if o.LogStart > 0 {
-		starts[key] = o.LogStart
-	}
-}
-
-// writeLogStarts makes moved log start offsets durable.
-func (s *Set) writeLogStarts() error { return s.writeCheckpoints() }
-
-func (s *Set) writeCheckpoint(name string, offsets map[commitlog.TopicPartition]int64) error {
-	if known, ok := s.written[name]; ok && maps.Equal(known, offsets) {
-		return nil
-	}
-	if err := s.dir.WriteOffsets(name, offsets); err != nil {
-		return err
-	}
-	s.written[name] = offsets
-	return nil
 }

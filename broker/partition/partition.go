@@ -10,7 +10,7 @@
 // only the log's short one, and so does the cleaner. Group commit is the Set's
 // single syncer.
 //
-// Lock order: Set.mu, Partition.mu, then the log's own; Partition.waitMu and
+// Lock order: Partition.cleanMu, Set.mu, Partition.mu, Set.checkpointMu, then the log's own; Partition.waitMu and
 // syncer.mu are leaves.
 package partition
 
@@ -76,7 +76,18 @@ type Partition struct {
 	topic *topic
 	index int32
 	epoch int32
-	log   *commitlog.Log // nil when it could not be opened
+
+	// current is the log, nil when it could not be opened; directory is where it
+	// lies, nil when that is not known. A move changes both, under Set.mu and mu.
+	current   atomic.Pointer[commitlog.Log]
+	directory atomic.Pointer[directory]
+	// moving is the move to another directory that is under way, nil none; set under Set.mu.
+	moving atomic.Pointer[move]
+	// arriving is the directory whose checkpoints know the partition before it is there.
+	arriving atomic.Pointer[directory]
+	// cleanMu is held while the log is cleaned, and while it is moved: one or the
+	// other. Taken before all others.
+	cleanMu sync.Mutex
 
 	cfg     atomic.Pointer[Config]
 	offline atomic.Pointer[error] // why nothing works any more, set once
@@ -101,6 +112,10 @@ type Partition struct {
 	uncleanable  bool
 	cleanAfterMs int64
 }
+
+// log is the partition's log of this moment. What is done with it outside mu
+// may meet its end, when the partition moves: see translateFrom.
+func (p *Partition) log() *commitlog.Log { return p.current.Load() }
 
 // Topic is the topic's name.
 func (p *Partition) Topic() string { return p.topic.name }
@@ -201,6 +216,9 @@ func (p *Partition) translate(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, commitlog.ErrOffline), errors.Is(err, commitlog.ErrClosed):
+		if errors.Is(err, commitlog.ErrOffline) {
+			defer p.set.failDir(p.directory.Load(), err)
+		}
 		return p.fail(fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err))
 	case errors.Is(err, commitlog.ErrOffsetOutOfRange):
 		return fmt.Errorf("%w: %s: %w", protocol.ErrOffsetOutOfRange, p, err)
@@ -215,6 +233,19 @@ func (p *Partition) translate(err error) error {
 	default:
 		return fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err)
 	}
+}
+
+// errMoved means that the partition has moved to another directory while its
+// log was used: what failed is done again with the present one.
+var errMoved = errors.New("the partition has moved to another log directory")
+
+// translateFrom is translate for an error of a log that was used outside mu;
+// errMoved when it is not the partition's log any more.
+func (p *Partition) translateFrom(log *commitlog.Log, err error) error {
+	if err != nil && p.log() != log {
+		return errMoved
+	}
+	return p.translate(err)
 }
 
 // String is Kafka's way to write a topic-partition.

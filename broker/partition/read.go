@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -40,6 +41,15 @@ type AbortedTransaction = commitlog.AbortedTransaction
 // (OFFSET_OUT_OF_RANGE, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, KAFKA_STORAGE_ERROR;
 // UNKNOWN_SERVER_ERROR, as in Kafka, of a negative MaxBytes).
 func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
+	for {
+		r, err := p.read(o)
+		if !errors.Is(err, errMoved) {
+			return r, err
+		}
+	}
+}
+
+func (p *Partition) read(o ReadOptions) (ReadResult, error) {
 	if err := p.Offline(); err != nil {
 		return ReadResult{}, err
 	}
@@ -66,13 +76,14 @@ func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
 	o.MaxBytes = max(o.MaxBytes, 0)
 	var r commitlog.Range
 	var err error
+	log := p.log()
 	if o.ReadCommitted {
-		r, result.Aborted, err = p.log().ReadCommitted(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
+		r, result.Aborted, err = log.ReadCommitted(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
 	} else {
-		r, err = p.log().Read(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
+		r, err = log.Read(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
 	}
 	if err != nil {
-		return ReadResult{}, p.translate(err)
+		return ReadResult{}, p.translateFrom(log, err)
 	}
 	if r.Size == 0 {
 		return result, nil
@@ -112,16 +123,18 @@ func (p *Partition) diverges(o ReadOptions, result *ReadResult) (bool, error) {
 // OffsetForTimestamp: the first record at or after unixMs (offset -1 when
 // none), below the LSO when committed is set, else below the HW.
 func (p *Partition) OffsetForTimestamp(unixMs int64, committed bool) (offset, timestamp int64, leaderEpoch int32, err error) {
-	return p.stamped(committed, func(limit int64) (commitlog.Stamped, error) { return p.log().OffsetForTimestamp(unixMs, limit) })
+	return p.stamped(committed, func(log *commitlog.Log, limit int64) (commitlog.Stamped, error) {
+		return log.OffsetForTimestamp(unixMs, limit)
+	})
 }
 
 // MaxTimestamp: offset and timestamp of the record with the largest timestamp
 // (-1, -1 when empty, or when it is not below the LSO and committed is set).
 func (p *Partition) MaxTimestamp(committed bool) (offset, timestamp int64, leaderEpoch int32, err error) {
-	return p.stamped(committed, func(limit int64) (commitlog.Stamped, error) { return p.log().MaxTimestamp(limit) })
+	return p.stamped(committed, func(log *commitlog.Log, limit int64) (commitlog.Stamped, error) { return log.MaxTimestamp(limit) })
 }
 
-func (p *Partition) stamped(committed bool, find func(limit int64) (commitlog.Stamped, error)) (offset, timestamp int64, leaderEpoch int32, err error) {
+func (p *Partition) stamped(committed bool, find func(log *commitlog.Log, limit int64) (commitlog.Stamped, error)) (offset, timestamp int64, leaderEpoch int32, err error) {
 	if err := p.Offline(); err != nil {
 		return -1, -1, -1, err
 	}
@@ -129,6 +142,11 @@ func (p *Partition) stamped(committed bool, find func(limit int64) (commitlog.St
 	if committed {
 		limit = p.Offsets().LastStable
 	}
-	s, err := find(limit)
-	return s.Offset, s.Timestamp, s.LeaderEpoch, p.translate(err)
+	for {
+		log := p.log()
+		s, err := find(log, limit)
+		if err = p.translateFrom(log, err); !errors.Is(err, errMoved) {
+			return s.Offset, s.Timestamp, s.LeaderEpoch, err
+		}
+	}
 }

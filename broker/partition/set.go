@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +26,12 @@ type SetConfig struct {
 	// writes the clean shutdown marker, the caller needs not close it).
 	Dir    string
 	LogDir *commitlog.LogDir
+	// LogDirs are several (KIP-112), opened by the caller, instead of the above;
+	// Unopened those that could not be.
+	LogDirs  []*commitlog.LogDir
+	Unopened []commitlog.FailedDir
+	// MoveBytesPerSecond bounds the copying of logs to other directories; 0: DefaultMoveBytesPerSecond.
+	MoveBytesPerSecond int64
 
 	FS         commitlog.FS // nil: the operating system's
 	Durability Durability
@@ -45,6 +50,13 @@ type SetConfig struct {
 	// OnOffline is called once for each partition that goes, or comes up,
 	// offline. It must not block nor call the Set.
 	OnOffline func(p *Partition, err error)
+	// OnDirFailed is called once for each directory that fails, after its partitions
+	// went offline; left is how many still work. It must not block nor call the
+	// Set. nil: directories do not fail, only logs.
+	OnDirFailed func(path string, err error, left int)
+	// OnMoved is called for each move of a log to another directory that ended,
+	// by whoever runs RunMoves. It must not block nor call the Set.
+	OnMoved func(p *Partition, from, to string, err error)
 	// OnRecovered is called, concurrently, for each partition that was opened after an
 	// unclean stop. It must not block nor call the Set.
 	OnRecovered func(p *Partition, r commitlog.Recovered)
@@ -58,13 +70,16 @@ const topicShards = 64
 // Set maps topic-partition to *Partition. Look-ups take no lock and do not
 // allocate; safe for concurrent use.
 type Set struct {
-	dir         *commitlog.LogDir
+	dirs        []*directory // at least one; the first is that of the metadata
+	unopened    []commitlog.FailedDir
 	fs          commitlog.FS
 	files       *commitlog.Files
 	durability  Durability
 	nowMs       func() int64
 	workers     int
 	onOffline   func(*Partition, error)
+	onDirFailed func(string, error, int)
+	onMoved     func(*Partition, string, string, error)
 	onRecovered func(*Partition, commitlog.Recovered)
 	onFlush     func(time.Duration)
 	syncer      *syncer
@@ -77,15 +92,18 @@ type Set struct {
 	mu      sync.Mutex
 	closed  bool
 	retired []retiredDir
+	// preferred are the wished directories of partitions that are not here.
+	preferred map[commitlog.TopicPartition]*directory
+
+	moves moveQueue
 
 	// The cleaner and its settings are those of the goroutine that calls Compact.
 	cleaner       *commitlog.Cleaner
 	cleanerConfig commitlog.CleanerConfig
 	cleanerStats  atomic.Pointer[CleanerStats]
 
-	// checkpointMu serialises the writing of checkpoint files; written is what they hold.
+	// checkpointMu serialises the writing of checkpoint files; it guards every directory.written.
 	checkpointMu sync.Mutex
-	written      map[string]map[commitlog.TopicPartition]int64
 }
 
 // topic is published once and changes only by its atomics.
@@ -96,6 +114,7 @@ type topic struct {
 }
 
 type retiredDir struct {
+	in    *directory
 	path  string
 	dueMs int64
 }
@@ -117,15 +136,19 @@ func OpenSet(c SetConfig) (*Set, error) {
 	if c.FS == nil {
 		c.FS = commitlog.OS{}
 	}
-	dir := c.LogDir
-	if dir == nil {
+	dirs := c.LogDirs
+	if len(dirs) == 0 && c.LogDir != nil {
+		dirs = []*commitlog.LogDir{c.LogDir}
+	}
+	if len(dirs) == 0 {
 		if c.BootID == "" {
 			c.BootID = DefaultBootID()
 		}
-		var err error
-		if dir, err = commitlog.OpenDir(c.FS, c.Dir, c.Identity, c.BootID); err != nil {
+		dir, err := commitlog.OpenDir(c.FS, c.Dir, c.Identity, c.BootID)
+		if err != nil {
 			return nil, err
 		}
+		dirs = []*commitlog.LogDir{dir}
 	}
 	if c.OpenFiles <= 0 {
 		c.OpenFiles = commitlog.DefaultOpenFiles()
@@ -137,23 +160,30 @@ func OpenSet(c SetConfig) (*Set, error) {
 		c.NowMs = commitlog.SystemNowMs
 	}
 	s := &Set{
-		dir: dir, fs: dir.FS, files: commitlog.NewFiles(c.OpenFiles), durability: c.Durability, nowMs: c.NowMs,
+		unopened: c.Unopened, fs: dirs[0].FS, files: commitlog.NewFiles(c.OpenFiles), durability: c.Durability, nowMs: c.NowMs,
 		workers: c.Workers, onOffline: c.OnOffline, onRecovered: c.OnRecovered, onFlush: c.OnFlush, seed: maphash.MakeSeed(),
-		written: map[string]map[commitlog.TopicPartition]int64{},
+		onDirFailed: c.OnDirFailed, onMoved: c.OnMoved, preferred: map[commitlog.TopicPartition]*directory{},
 	}
+	for _, d := range dirs {
+		s.dirs = append(s.dirs, &directory{LogDir: d, written: checkpoints{}})
+	}
+	s.moves.begin(c.MoveBytesPerSecond)
 	for i := range topicShards {
 		s.byName[i].Store(&map[string]*topic{})
 		s.byID[i].Store(&map[TopicID]*topic{})
 	}
 	if err := s.load(c.ConfigFor); err != nil {
-		return nil, errors.Join(err, dir.Close(false))
+		for _, d := range dirs {
+			err = errors.Join(err, d.Close(false))
+		}
+		return nil, err
 	}
 	s.syncer = newSyncer()
 	return s, nil
 }
 
-// Dir is the log directory of the set.
-func (s *Set) Dir() *commitlog.LogDir { return s.dir }
+// Dir is the first log directory of the set.
+func (s *Set) Dir() *commitlog.LogDir { return s.dirs[0].LogDir }
 
 func (s *Set) nameShard(name []byte) *atomic.Pointer[map[string]*topic] {
 	return &s.byName[maphash.Bytes(s.seed, name)%topicShards]
@@ -224,6 +254,16 @@ func (s *Set) Each(visit func(*Partition) bool) {
 // that is there already gets the settings and is returned; if it belongs to
 // another topic id that is INCONSISTENT_TOPIC_ID.
 func (s *Set) Create(name string, id TopicID, index int32, cfg Config) (*Partition, error) {
+	return s.host(name, id, index, cfg, true)
+}
+
+// Host is Create for a partition that was made before. While a log directory
+// has failed it may lie there: one that is not found elsewhere is not made anew, but offline.
+func (s *Set) Host(name string, id TopicID, index int32, cfg Config) (*Partition, error) {
+	return s.host(name, id, index, cfg, false)
+}
+
+func (s *Set) host(name string, id TopicID, index int32, cfg Config, fresh bool) (*Partition, error) {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || index < 0 {
 		return nil, fmt.Errorf("%w: %q partition %d", protocol.ErrInvalidTopicException, name, index)
 	}
@@ -242,19 +282,36 @@ func (s *Set) Create(name string, id TopicID, index int32, cfg Config) (*Partiti
 			return p, nil
 		}
 	}
-	dir := s.partitionDir(name, index)
+	if !fresh && s.FailedDirs() > 0 {
+		p := s.newPartition(name, id, index, cfg, -1)
+		s.publish(t, p)
+		_ = p.fail(fmt.Errorf("%w: %s may lie in a log directory that failed", protocol.ErrKafkaStorageError, p)) // told through OnOffline
+		return p, nil
+	}
+	key := commitlog.TopicPartition{Topic: name, Index: index}
+	d := s.place(key)
+	if d == nil {
+		return nil, fmt.Errorf("%w: %s-%d: no log directory is left", protocol.ErrKafkaStorageError, name, index)
+	}
+	dir := d.partitionDir(name, index)
 	if err := s.refuseUnknown(dir); err != nil {
 		return nil, err
 	}
-	p, err := s.openPartition(name, id, index, cfg, opening{clean: true, cleaned: -1})
+	p, err := s.openPartition(d, name, id, index, cfg, opening{clean: true, cleaned: -1})
 	if err != nil {
+		s.failDir(d, err)
 		return nil, fmt.Errorf("%w: %s-%d: %w", protocol.ErrKafkaStorageError, name, index, err)
 	}
 	if err := commitlog.WritePartitionMetadata(s.fs, dir, id); err != nil {
 		p.log().Discard()
+		s.failDir(d, err)
 		return nil, fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err)
 	}
+	delete(s.preferred, key)
 	s.publish(t, p)
+	if err := d.Failed(); err != nil { // meanwhile: failDir may not have seen it
+		_ = p.fail(fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err)) // told through OnOffline
+	}
 	return p, nil
 }
 
@@ -270,10 +327,14 @@ func (s *Set) adopt(t *topic, id TopicID) error {
 	t.id.Store(&id)
 	s.publishID(t)
 	for _, p := range *t.partitions.Load() {
-		if p == nil {
+		var d *directory
+		if p != nil {
+			d = p.directory.Load()
+		}
+		if d == nil || d.Failed() != nil {
 			continue
 		}
-		if err := commitlog.WritePartitionMetadata(s.fs, s.partitionDir(t.name, p.index), id); err != nil {
+		if err := commitlog.WritePartitionMetadata(s.fs, d.partitionDir(t.name, p.index), id); err != nil {
 			return fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err)
 		}
 	}
@@ -289,10 +350,6 @@ func (s *Set) refuseUnknown(dir string) error {
 	return fmt.Errorf("%w: %s exists and is not a partition of ours; nothing was changed", protocol.ErrKafkaStorageError, dir)
 }
 
-func (s *Set) partitionDir(name string, index int32) string {
-	return filepath.Join(s.dir.Path, name+"-"+strconv.Itoa(int(index)))
-}
-
 // opening is what is known of a partition's log before it is opened.
 type opening struct {
 	clean                   bool
@@ -300,22 +357,34 @@ type opening struct {
 	cleaned                 int64 // the cleaner's checkpoint, -1 none
 }
 
-// openPartition makes a partition; s.mu is held or the set is not published yet.
-func (s *Set) openPartition(name string, id TopicID, index int32, cfg Config, o opening) (*Partition, error) {
+// newPartition makes one without a log.
+func (s *Set) newPartition(name string, id TopicID, index int32, cfg Config, cleaned int64) *Partition {
 	p := &Partition{set: s, index: index, topic: &topic{name: name}, lastFlush: s.nowMs()}
 	p.topic.id.Store(&id)
 	p.cfg.Store(&cfg)
-	p.cleaned.Store(o.cleaned)
-	log, err := commitlog.Open(commitlog.Options{
-		FS: s.fs, Dir: s.partitionDir(name, index), Config: cfg.log(), Files: s.files, NowMs: s.nowMs,
-		Clean: o.clean, RecoveryPoint: o.recoveryPoint, LogStart: o.logStart, HostCrash: s.dir.HostCrash,
+	p.cleaned.Store(cleaned)
+	return p
+}
+
+// logOptions are those of a log at path in d.
+func (s *Set) logOptions(d *directory, path string, cfg Config, o opening) commitlog.Options {
+	return commitlog.Options{
+		FS: s.fs, Dir: path, Config: cfg.log(), Files: s.files, NowMs: s.nowMs,
+		Clean: o.clean, RecoveryPoint: o.recoveryPoint, LogStart: o.logStart, HostCrash: d.HostCrash,
 		Cleaned: o.cleaned, StableWhenDurable: s.durability == FlushAlways,
-	})
+	}
+}
+
+// openPartition makes a partition; s.mu is held or the set is not published yet.
+func (s *Set) openPartition(d *directory, name string, id TopicID, index int32, cfg Config, o opening) (*Partition, error) {
+	p := s.newPartition(name, id, index, cfg, o.cleaned)
+	p.directory.Store(d)
+	log, err := commitlog.Open(s.logOptions(d, d.partitionDir(name, index), cfg, o))
 	if err != nil {
 		return p, err
 	}
 	p.current.Store(log)
-	p.epoch = max(s.dir.LeaderEpoch, log.LatestEpoch())
+	p.epoch = max(d.LeaderEpoch, log.LatestEpoch())
 	if !o.clean && p.epoch == log.LatestEpoch() {
 		p.epoch++ // the directory's epoch was lost: what follows a crash must differ from what preceded it
 	}
@@ -331,6 +400,9 @@ func (s *Set) publish(t *topic, p *Partition) {
 		t.partitions.Store(&[]*Partition{})
 	}
 	p.topic = t
+	if d := p.directory.Load(); d != nil {
+		d.hosted++
+	}
 	ps := *t.partitions.Load()
 	grown := make([]*Partition, max(len(ps), int(p.index)+1))
 	copy(grown, ps)
@@ -381,7 +453,12 @@ func (s *Set) Delete(name string) error {
 	}
 	// Durable before the name may be used again: checkpoint lines of the old
 	// topic must not be taken for the new one's.
-	errs = append(errs, s.fs.SyncDir(s.dir.Path), s.writeCheckpoints())
+	for _, d := range s.dirs {
+		if d.Failed() == nil {
+			errs = append(errs, s.fs.SyncDir(d.Path))
+		}
+	}
+	errs = append(errs, s.writeCheckpoints())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%w: delete topic %s: %w", protocol.ErrKafkaStorageError, name, err)
 	}
@@ -391,18 +468,24 @@ func (s *Set) Delete(name string) error {
 // retire ends a partition and moves its directory out of the way.
 func (s *Set) retire(p *Partition) error {
 	_ = p.fail(protocol.ErrUnknownTopicOrPartition) // the error is what clients get, not ours to return
+	s.endMove(p)
 	if p.log() != nil {
 		p.mu.Lock()
 		p.log().Discard()
 		p.mu.Unlock()
 	}
-	dir := s.partitionDir(p.Topic(), p.index)
+	d := p.directory.Load()
+	if d == nil || d.Failed() != nil {
+		return nil // the start that finds the directory again finds the topic deleted
+	}
+	d.hosted--
+	dir := d.partitionDir(p.Topic(), p.index)
 	id := p.ID()
-	gone := filepath.Join(s.dir.Path, fmt.Sprintf("%s-%d.%x%s", p.Topic(), p.index, id[:], deletedDirSuffix))
+	gone := filepath.Join(d.Path, fmt.Sprintf("%s-%d.%x%s", p.Topic(), p.index, id[:], deletedDirSuffix))
 	if err := s.fs.Rename(dir, gone); err != nil {
 		return err
 	}
-	s.retired = append(s.retired, retiredDir{gone, s.nowMs() + p.cfg.Load().FileDeleteDelay.Milliseconds()})
+	s.retired = append(s.retired, retiredDir{d, gone, s.nowMs() + p.cfg.Load().FileDeleteDelay.Milliseconds()})
 	return nil
 }
 
@@ -419,27 +502,48 @@ func (s *Set) Close() error {
 	}
 	s.closed = true
 	s.syncer.stop()
-	var mu sync.Mutex // guards errs and offsets
+	var mu sync.Mutex // guards what follows
 	var errs []error
-	points := map[commitlog.TopicPartition]int64{}
-	starts := map[commitlog.TopicPartition]int64{}
+	bad := map[*directory]error{}
+	last := map[*directory]checkpoints{}
+	for _, d := range s.dirs {
+		last[d] = newCheckpoints()
+		bad[d] = d.Failed()
+	}
 	s.parallel(s.all(), func(p *Partition) {
 		err := p.close()
 		mu.Lock()
 		defer mu.Unlock()
 		errs = append(errs, err)
 		key := commitlog.TopicPartition{Topic: p.Topic(), Index: p.index}
-		s.keepCheckpoint(key, p, err == nil, points, starts)
+		d := p.directory.Load()
+		if d == nil {
+			return
+		}
+		bad[d] = errors.Join(bad[d], err)
+		d.keepCheckpoint(key, p, err == nil, last[d][commitlog.RecoveryPointFile], last[d][commitlog.LogStartFile])
 	})
-	errs = append(errs, s.fs.SyncTree(s.dir.Path))
-	err := errors.Join(errs...)
-	if err == nil {
-		err = errors.Join(
-			s.dir.WriteOffsets(commitlog.RecoveryPointFile, points),
-			s.dir.WriteOffsets(commitlog.LogStartFile, starts),
-			s.dir.WriteOffsets(commitlog.ReplicationFile, points))
+	for _, d := range s.dirs {
+		errs = append(errs, s.closeDir(d, last[d], bad[d]))
 	}
-	return errors.Join(err, s.dir.Close(err == nil))
+	return errors.Join(errs...)
+}
+
+// closeDir makes a directory's closed logs durable and releases it; bad is what
+// went wrong with them. The clean shutdown marker is each directory's own.
+func (s *Set) closeDir(d *directory, last checkpoints, bad error) error {
+	var err error
+	if d.Failed() == nil {
+		err = s.fs.SyncTree(d.Path)
+	}
+	if err == nil && bad == nil {
+		points := last[commitlog.RecoveryPointFile]
+		err = errors.Join(
+			d.WriteOffsets(commitlog.RecoveryPointFile, points),
+			d.WriteOffsets(commitlog.LogStartFile, last[commitlog.LogStartFile]),
+			d.WriteOffsets(commitlog.ReplicationFile, points))
+	}
+	return errors.Join(err, d.Close(err == nil && bad == nil))
 }
 
 // close ends one partition.
@@ -485,85 +589,120 @@ type foundDir struct {
 	name  string
 	index int32
 	id    TopicID
+	in    *directory
+	// moved: it holds the mark of a move that was not finished. damaged says why
+	// it cannot be opened.
+	moved   bool
+	damaged error
 }
 
-// load opens what is in the directory; the set is not published yet.
+// load opens what is in the directories; the set is not published yet.
 func (s *Set) load(configFor func(string) Config) error {
-	found, err := s.findDirs()
-	if err != nil {
-		return fmt.Errorf("log directory %s: %w", s.dir.Path, err)
+	var found []foundDir
+	var futures []futureDir
+	for i, d := range s.dirs {
+		here, growing, err := s.findDirs(d)
+		if err != nil && (i == 0 || s.onDirFailed == nil) {
+			return fmt.Errorf("log directory %s: %w", d.Path, err)
+		}
+		if err != nil {
+			s.failDir(d, err)
+			continue
+		}
+		found, futures = append(found, here...), append(futures, growing...)
+		for _, name := range []string{commitlog.RecoveryPointFile, commitlog.LogStartFile, commitlog.CleanerFile} {
+			d.written[name] = d.ReadOffsets(name)
+		}
 	}
-	points := s.dir.ReadOffsets(commitlog.RecoveryPointFile)
-	starts := s.dir.ReadOffsets(commitlog.LogStartFile)
-	cleaned := s.dir.ReadOffsets(commitlog.CleanerFile)
+	found, err := s.settle(found)
+	if err != nil {
+		return err
+	}
 	var mu sync.Mutex // guards the maps while opened partitions are published
 	parallel(s.workers, found, func(f foundDir) {
-		var cfg Config
-		if configFor != nil {
-			cfg = configFor(f.name)
-		}
-		key := commitlog.TopicPartition{Topic: f.name, Index: f.index}
-		o := opening{clean: s.dir.Clean, recoveryPoint: points[key], logStart: starts[key], cleaned: -1}
-		if at, ok := cleaned[key]; ok {
-			o.cleaned = at
-		}
-		p, err := s.openPartition(f.name, f.id, f.index, cfg, o)
+		p, err := s.openFound(f, configFor)
 		mu.Lock()
 		s.publish((*s.nameShard([]byte(f.name)).Load())[f.name], p)
 		mu.Unlock()
 		if err != nil {
 			_ = p.fail(fmt.Errorf("%w: %w", protocol.ErrKafkaStorageError, err)) // told through OnOffline
-		} else if s.onRecovered != nil && !s.dir.Clean {
+		} else if s.onRecovered != nil && !f.in.Clean {
 			s.onRecovered(p, p.log().Recovered())
 		}
 	})
-	for _, key := range slices.Collect(maps.Keys(points)) {
-		if s.Find([]byte(key.Topic), key.Index) == nil {
-			delete(points, key)
+	for _, d := range s.dirs {
+		points := d.written[commitlog.RecoveryPointFile]
+		for _, key := range slices.Collect(maps.Keys(points)) {
+			if s.Find([]byte(key.Topic), key.Index) == nil {
+				delete(points, key)
+			}
 		}
 	}
-	s.written[commitlog.RecoveryPointFile], s.written[commitlog.LogStartFile], s.written[commitlog.CleanerFile] = points, starts, cleaned
 	// Lines of partitions that are gone must not meet a new topic of that name.
-	return s.writeCheckpoints()
+	if err := s.writeCheckpoints(); err != nil && len(s.dirs) == 1 {
+		return err
+	}
+	return s.resumeMoves(futures)
+}
+
+// openFound opens a partition that was found on disk.
+func (s *Set) openFound(f foundDir, configFor func(string) Config) (*Partition, error) {
+	var cfg Config
+	if configFor != nil {
+		cfg = configFor(f.name)
+	}
+	key := commitlog.TopicPartition{Topic: f.name, Index: f.index}
+	written := f.in.written
+	o := opening{clean: f.in.Clean, recoveryPoint: written[commitlog.RecoveryPointFile][key], logStart: written[commitlog.LogStartFile][key], cleaned: -1}
+	if at, ok := written[commitlog.CleanerFile][key]; ok {
+		o.cleaned = at
+	}
+	if f.damaged != nil {
+		p := s.newPartition(f.name, f.id, f.index, cfg, o.cleaned)
+		p.directory.Store(f.in)
+		return p, fmt.Errorf("%s: %w", p, f.damaged)
+	}
+	return s.openPartition(f.in, f.name, f.id, f.index, cfg, o)
 }
 
 // clusterMetadataDir is where Kafka keeps the metadata log; it is the cluster room's.
 const clusterMetadataDir = "__cluster_metadata"
 
-// findDirs lists the partitions' directories and removes deleted ones.
-func (s *Set) findDirs() ([]foundDir, error) {
-	entries, err := s.fs.ReadDir(s.dir.Path)
+// findDirs lists the partitions' directories, those that were being filled,
+// and removes deleted ones.
+func (s *Set) findDirs(d *directory) (found []foundDir, futures []futureDir, err error) {
+	entries, err := s.fs.ReadDir(d.Path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var found []foundDir
 	for _, e := range entries {
 		if !e.IsDir() {
 			continue
 		}
-		path := filepath.Join(s.dir.Path, e.Name())
+		path := filepath.Join(d.Path, e.Name())
 		if isDeleted(e.Name()) {
 			if err := s.fs.RemoveAll(path); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			continue
 		}
-		dash := strings.LastIndexByte(e.Name(), '-')
-		if dash <= 0 {
+		if name, index, ok := splitFuture(e.Name()); ok {
+			id, _ := commitlog.ReadPartitionMetadata(s.fs, path)
+			futures = append(futures, futureDir{name, index, id, d, path})
 			continue
 		}
-		name := e.Name()[:dash]
-		index, err := strconv.ParseInt(e.Name()[dash+1:], 10, 32)
-		if err != nil || index < 0 || strconv.Itoa(int(index)) != e.Name()[dash+1:] || name == clusterMetadataDir {
+		name, index, ok := splitDir(e.Name())
+		if !ok || name == clusterMetadataDir {
 			continue
 		}
 		id, ok := commitlog.ReadPartitionMetadata(s.fs, path)
 		if !ok && !s.looksOurs(path) {
 			continue
 		}
-		found = append(found, foundDir{name, int32(index), id})
+		_, statErr := s.fs.Stat(filepath.Join(path, movedFile))
+		found = append(found, foundDir{name: name, index: index, id: id, in: d, moved: statErr == nil})
 	}
-	return found, nil
+	return found, futures, nil
 }
 
 // isDeleted matches what retire and Kafka name a deleted partition:

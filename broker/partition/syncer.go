@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
@@ -123,7 +124,12 @@ func (p *Partition) syncOnce() {
 		return
 	}
 	begin := time.Now()
-	durable, err := p.log().Sync()
+	log := p.log()
+	durable, err := log.Sync()
+	for errors.Is(p.translateFrom(log, err), errMoved) {
+		log = p.log()
+		durable, err = log.Sync()
+	}
 	if err != nil {
 		p.settle(-1, p.translate(err))
 		return

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"math"
-	"strings"
-)
+import "math"
 
 // broker is a broker setting with a default.
 func broker(name string, t Type, value string, rule Rule, doc string) Setting {

@@ -6,20 +6,23 @@ import (
 )
 
 // splitPaths reads a list of directories. At least one is returned: an empty
-// list, which the rules refuse, is the empty path. Paths are cleaned, so that a
-// path written in two ways is seen to be one.
+// list, which the rules refuse, is the empty path. Several are cleaned, so
+// that one written in two ways is seen to be one.
 func splitPaths(text string) []string {
 	var paths []string
 	for path := range strings.SplitSeq(text, ",") {
 		if path = strings.TrimSpace(path); path != "" {
-			paths = append(paths, filepath.Clean(path))
+			paths = append(paths, path)
 		}
 	}
-	if len(paths) == 0 {
+	switch len(paths) {
+	case 0:
 		return []string{""}
+	case 1:
+		return paths // as written
 	}
-	if len(paths) == 1 {
-		return []string{strings.TrimSpace(text)} // as written
+	for i := range paths {
+		paths[i] = filepath.Clean(paths[i])
 	}
 	return paths
 }

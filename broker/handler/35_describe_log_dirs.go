@@ -22,9 +22,7 @@ func handleDescribeLogDirs(h *Handler, _ context.Context, _ *Request, in kmsg.Re
 	response := request.ResponseKind().(*kmsg.DescribeLogDirsResponse)
 	held := map[string]heldLogs{}
 	h.eachAsked(request, func(p *partition.Partition) {
-		if p.Offline() == nil {
-			held[p.LogDir()] = held[p.LogDir()].add(p.Topic(), kmsg.DescribeLogDirsResponseDirTopicPartition{Partition: p.Index(), Size: p.SizeBytes()})
-		}
+		held[p.LogDir()] = held[p.LogDir()].add(p.Topic(), kmsg.DescribeLogDirsResponseDirTopicPartition{Partition: p.Index(), Size: p.SizeBytes()})
 		if future, moves := p.Future(); moves {
 			held[future.Dir] = held[future.Dir].add(p.Topic(), kmsg.DescribeLogDirsResponseDirTopicPartition{
 				Partition: p.Index(), Size: future.SizeBytes, OffsetLag: future.OffsetLag, IsFuture: true,

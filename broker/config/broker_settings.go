@@ -67,7 +67,7 @@ func logSettings() []Setting {
 	}
 	return []Setting{
 		{Name: "log.dirs", Type: List, Null: true, Rule: notEmpty(), Synonyms: []Synonym{{Name: "log.dir"}}, unbuilt: eachOnce,
-			Doc: "Directories of the partitions' logs, comma-separated; unset: log.dir. The first holds the metadata too: the broker ends when it fails, or the last of the others."},
+			Doc: "Directories of the partitions' logs, comma-separated; unset: log.dir. The first holds the metadata too: with several the broker ends when it fails, and goes on when another does."},
 		{Name: "log.dir", Type: List, Default: "./data", Rule: notEmpty(), unbuilt: eachOnce,
 			Doc: "Directories of the partitions' logs when log.dirs is unset. Kafka's default is /tmp/kafka-logs; ours lies in the working directory."},
 		broker("num.partitions", Int, "1", atLeast(1), "Partitions of a topic created without a count."),

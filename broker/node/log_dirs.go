@@ -19,16 +19,11 @@ func (n *Node) onDirFailed() func(path string, err error, left int) {
 	}
 	return func(path string, err error, left int) {
 		n.log.Error("A log directory failed; its partitions are offline", "path", path, "left", left, "error", err)
-		switch {
-		case path == dirs[0]:
-			err = fmt.Errorf("log directory %s, which holds the metadata, failed: %w", path, err)
-		case left == 0:
-			err = fmt.Errorf("the last log directory %s failed: %w", path, err)
-		default:
+		if path != dirs[0] && left > 0 {
 			return
 		}
 		select {
-		case n.dirsLost <- err:
+		case n.dirsLost <- fmt.Errorf("log directory %s, which holds the metadata or was the last, failed: %w", path, err):
 		default: // another has ended the broker already
 		}
 	}

@@ -132,7 +132,7 @@ func TestMoveKeepsTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range append(fs.Names("/one"), fs.Names("/two/a-0")...) {
-		if strings.Contains(name, "a-0") && strings.HasPrefix(name, "/one") || strings.HasSuffix(name, movedFile) {
+		if strings.HasPrefix(name, "/one/a-0/") || strings.HasSuffix(name, movedFile) {
 			t.Errorf("%s is left", name)
 		}
 	}

@@ -1,6 +1,7 @@
 // Package partition owns one replica of one partition: a commitlog.Log plus
 // its place in the cluster: leader epoch, high watermark, and those who wait
-// for either end of it to move. Set holds all partitions of a log directory.
+// for either end of it to move. Set holds all partitions of
+// the node's log directories.
 //
 // handler and group call it on the data path, node creates, maintains and
 // closes it. It knows no requests and no connections. Errors that a client

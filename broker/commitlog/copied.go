@@ -89,16 +89,8 @@ func (l *Log) TakeOver(from *Log) error {
 	if l.logEnd > end {
 		return fmt.Errorf("%w: the copy ends at offset %d, the log at %d", ErrCorrupt, l.logEnd, end)
 	}
-	if l.logEnd < end {
-		// The last batches were cleaned away. The name of an empty segment tells a
-		// later start where the log ends.
-		l.skipTo(end)
-		if _, err := l.roll(); err != nil {
-			return l.fail(err)
-		}
-	}
+	l.skipTo(end) // the last batches may have been cleaned away
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.producers = from.producers
 	l.firstOpen = l.producers.firstOpen(math.MaxInt64)
 	l.epochs = epochCache{entries: epochs, dirty: true}
@@ -106,5 +98,15 @@ func (l *Log) TakeOver(from *Log) error {
 	l.epochs.trim(l.logStart)
 	l.changed = true
 	l.publish()
+	active := l.segments[len(l.segments)-1]
+	l.mu.Unlock()
+	if active.size == 0 && active.base == end {
+		return nil
+	}
+	// The snapshot before an empty segment tells a recovery all of this, also of
+	// producers that have no batch left; the segment's name tells where the log ends.
+	if _, err := l.roll(); err != nil {
+		return l.fail(err)
+	}
 	return nil
 }

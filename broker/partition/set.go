@@ -482,6 +482,11 @@ func (s *Set) retire(p *Partition) error {
 	dir := d.partitionDir(p.Topic(), p.index)
 	id := p.ID()
 	gone := filepath.Join(d.Path, fmt.Sprintf("%s-%d.%x%s", p.Topic(), p.index, id[:], deletedDirSuffix))
+	if len(s.dirs) > 1 {
+		if err := s.fs.RemoveAll(gone); err != nil { // of a move away from here that is not removed yet
+			return err
+		}
+	}
 	if err := s.fs.Rename(dir, gone); err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package commitlog
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strconv"
 )
 
 // ErrOtherOwner means that a log directory is another node's or cluster's, or
@@ -30,6 +32,7 @@ func OpenDirs(fsys FS, paths []string, id Identity, bootID string) (dirs []*LogD
 		}
 		dirs, failed = nil, nil
 	}()
+	id = knownIdentity(fsys, paths, id)
 	seen := map[string]string{}
 	for i, path := range paths {
 		d, openErr := OpenDir(fsys, path, id, bootID)
@@ -53,12 +56,44 @@ func OpenDirs(fsys FS, paths []string, id Identity, bootID string) (dirs []*LogD
 	for _, d := range dirs {
 		epoch = max(epoch, d.LeaderEpoch)
 	}
-	for _, d := range dirs {
-		if err := d.raiseEpoch(epoch); err != nil {
-			return dirs, failed, fmt.Errorf("log directory %s: %w", d.Path, err)
+	for i := 0; i < len(dirs); i++ {
+		err := dirs[i].raiseEpoch(epoch)
+		switch {
+		case err == nil:
+		case i == 0:
+			return dirs, failed, fmt.Errorf("log directory %s: %w", dirs[i].Path, err)
+		default:
+			failed = append(failed, FailedDir{dirs[i].Path, errors.Join(err, dirs[i].Close(false))})
+			dirs = append(dirs[:i], dirs[i+1:]...)
+			i--
 		}
 	}
 	return dirs, failed, nil
+}
+
+// knownIdentity fills what id leaves open from the first directory that has an
+// owner, so that a new one named before it is not made another cluster's.
+// Whether all fit is found out when they are opened.
+func knownIdentity(fsys FS, paths []string, id Identity) Identity {
+	for _, path := range paths {
+		b, err := readFile(fsys, filepath.Join(path, metaFile), maxSidecarBytes)
+		if err != nil {
+			continue
+		}
+		p := parseProperties(b)
+		node, err := strconv.ParseInt(p["node.id"]+p["broker.id"], 10, 32)
+		if err != nil || p["cluster.id"] == "" {
+			continue
+		}
+		if id.ClusterID == "" {
+			id.ClusterID = p["cluster.id"]
+		}
+		if id.NodeID < 0 {
+			id.NodeID = int32(node)
+		}
+		return id
+	}
+	return id
 }
 
 // raiseEpoch makes LeaderEpoch at least epoch, durably.

@@ -42,16 +42,17 @@ func (p *pace) wait(ctx context.Context, stop <-chan struct{}, bytes int64) erro
 	}
 }
 
-// Pace holds work of another room to so many bytes a second. Not for concurrent use.
+// Pace holds work of another room to so many bytes a second; the zero value has
+// no limit. One goroutine at a time.
 type Pace struct{ pace }
 
-// NewPace makes a Pace; 0 or less is without a limit.
-func NewPace(bytesPerSecond int64) *Pace {
-	if bytesPerSecond <= 0 {
-		return &Pace{pace{perSecond: math.MaxFloat64}}
-	}
-	return &Pace{pace{perSecond: float64(bytesPerSecond)}}
-}
+// Limit sets how many bytes a second, more than 0, may pass from the next Wait on.
+func (p *Pace) Limit(bytesPerSecond float64) { p.perSecond = bytesPerSecond }
 
 // Wait lets so many bytes through, after the time that they need. It ends early with ctx's error.
-func (p *Pace) Wait(ctx context.Context, bytes int64) error { return p.wait(ctx, nil, bytes) }
+func (p *Pace) Wait(ctx context.Context, bytes int64) error {
+	if p.perSecond == 0 {
+		return nil
+	}
+	return p.wait(ctx, nil, bytes)
+}

@@ -259,6 +259,9 @@ func (p *Partition) DeleteRecords(before int64) (lowWatermark int64, err error) 
 	if err := p.set.writeLogStarts(); err != nil {
 		return -1, fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err)
 	}
+	if err := p.Offline(); err != nil { // its directory refused
+		return -1, err
+	}
 	return p.log().Offsets().LogStart, nil
 }
 
@@ -267,7 +270,7 @@ func (p *Partition) syncLog() error {
 	for {
 		log := p.log()
 		_, err := log.Sync()
-		if err = p.translateFrom(log, err); !errors.Is(err, errMoved) {
+		if err = p.translateFrom(log, err); err != errMoved {
 			return err
 		}
 	}

@@ -18,7 +18,8 @@ func newCheckpoints() checkpoints {
 }
 
 // writeCheckpoints writes the checkpoint files whose content changed, of every
-// directory that works. A directory that refuses has failed.
+// directory that works. One that refuses has failed, and its partitions with it:
+// that is no error, unless directories do not fail (see refused).
 func (s *Set) writeCheckpoints() error {
 	s.checkpointMu.Lock()
 	present := map[*directory]checkpoints{}
@@ -52,19 +53,15 @@ func (s *Set) writeCheckpoints() error {
 		return true
 	})
 	refused := map[*directory]error{}
-	var errs []error
 	for _, d := range s.dirs {
-		if d.Failed() != nil {
-			continue
-		}
-		if err := d.writeCheckpoints(present[d]); err != nil {
-			refused[d] = err
-			errs = append(errs, err)
+		if d.Failed() == nil {
+			refused[d] = d.writeCheckpoints(present[d])
 		}
 	}
 	s.checkpointMu.Unlock()
+	var errs []error
 	for d, err := range refused {
-		s.failDir(d, err)
+		errs = append(errs, s.refused(d, err))
 	}
 	return errors.Join(errs...)
 }

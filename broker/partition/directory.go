@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"fluxmq/broker/commitlog"
 	"fluxmq/broker/protocol"
@@ -68,6 +70,17 @@ func (s *Set) FailedDirs() int {
 	return n
 }
 
+// FailDir takes a log directory that works, by its path in the settings, out of
+// use, for who has found out in another way that its disk fails. No lock of the set may be held.
+func (s *Set) FailDir(path string, cause error) error {
+	for _, d := range s.dirs {
+		if d.Path == path {
+			return s.refused(d, cause)
+		}
+	}
+	return fmt.Errorf("%w: %s", protocol.ErrLogDirNotFound, path)
+}
+
 // failDir takes every partition of a directory offline, for good, once: a disk
 // that failed one log is not trusted with others (Kafka's
 // LogDirFailureChannel). Not for a set whose owner does not ask for it
@@ -91,11 +104,10 @@ func (s *Set) failDir(d *directory, cause error) {
 	s.onDirFailed(d.Path, cause, left)
 }
 
-// samePath compares two paths of directories.
-func samePath(a, b string) bool {
-	a, errA := filepath.Abs(a)
-	b, errB := filepath.Abs(b)
-	return errA == nil && errB == nil && a == b
+// isAt tells whether path is the absolute path of a log directory, as Kafka writes it.
+func isAt(dir, path string) bool {
+	absolute, err := filepath.Abs(dir)
+	return err == nil && absolute == path
 }
 
 // place chooses the directory of a new partition: the one that was asked for,
@@ -123,22 +135,27 @@ func (s *Set) prefer(key commitlog.TopicPartition, d *directory) {
 	}
 }
 
-// findByPath is the working directory of that absolute path, or nil.
-func (s *Set) findByPath(path string) *directory {
+// findByPath is the log directory of that absolute path: LOG_DIR_NOT_FOUND when
+// there is none, KAFKA_STORAGE_ERROR when it has failed (LogManager.isLogDirOnline).
+func (s *Set) findByPath(path string) (*directory, error) {
 	for _, d := range s.dirs {
-		if d.Failed() == nil && filepath.IsAbs(path) && samePath(d.Path, path) {
-			return d
+		if !isAt(d.Path, path) {
+			continue
+		}
+		if err := d.Failed(); err != nil {
+			return nil, fmt.Errorf("%w: log directory %s failed: %w", protocol.ErrKafkaStorageError, path, err)
+		}
+		return d, nil
+	}
+	for _, f := range s.unopened {
+		if isAt(f.Path, path) {
+			return nil, fmt.Errorf("%w: log directory %s failed: %w", protocol.ErrKafkaStorageError, path, f.Err)
 		}
 	}
-	return nil
+	return nil, fmt.Errorf("%w: %s", protocol.ErrLogDirNotFound, path)
 }
 
-const (
-	futureDirSuffix = "-future"
-	// movedFile stands in a partition's directory from the moment that it is whole
-	// until the one that it replaces is gone: of two, the one with it is the partition.
-	movedFile = "fluxmq.moved"
-)
+const futureDirSuffix = "-future"
 
 // futureDir is a partition's directory that was being filled.
 type futureDir struct {
@@ -172,9 +189,10 @@ func splitDir(entry string) (name string, index int32, ok bool) {
 	return entry[:dash], int32(n), true
 }
 
-// settle decides about partitions that lie in two directories, because a move
-// was cut short between their exchange and the removal of the old one. What was
-// found without a doubt is returned; the others carry an error.
+// settle decides about partitions that lie in several directories, because a
+// move was cut short between their exchange and the removal of the old one, or
+// because a topic was deleted, and perhaps made again, while a directory had
+// failed. One for each is returned; damaged where a person must decide.
 func (s *Set) settle(found []foundDir) ([]foundDir, error) {
 	byKey := map[commitlog.TopicPartition][]foundDir{}
 	for _, f := range found {
@@ -190,55 +208,103 @@ func (s *Set) settle(found []foundDir) ([]foundDir, error) {
 			continue // settled with the first
 		}
 		delete(byKey, key)
-		winner, err := s.settleOne(all)
-		errs = append(errs, err)
+		winner, gone := s.choose(all)
+		for _, g := range gone {
+			errs = append(errs, s.refused(g.in, s.setAside(g.in, g.name, g.index, g.id, 0)))
+		}
+		if winner.damaged == nil && winner.mark != nil {
+			errs = append(errs, s.refused(winner.in, commitlog.RemoveMoveMark(s.fs, winner.in.partitionDir(f.name, f.index))))
+		}
 		settled = append(settled, winner)
 	}
 	return settled, errors.Join(errs...)
 }
 
-func (s *Set) settleOne(all []foundDir) (foundDir, error) {
-	winner, moved := all[0], 0
-	for _, f := range all {
-		if f.moved {
-			winner = f
-			moved++
-		}
+// refused is what an error of a directory means: it has failed, or, where
+// directories do not fail, the error itself. No lock may be held but Set.mu.
+func (s *Set) refused(d *directory, err error) error {
+	if err == nil {
+		return nil
 	}
-	if len(all) > 1 && moved != 1 {
-		winner.damaged = fmt.Errorf("it lies in %s and in %s; remove one of them", all[0].in.Path, all[1].in.Path)
-		return winner, nil
+	if s.onDirFailed == nil {
+		return fmt.Errorf("log directory %s: %w", d.Path, err)
 	}
-	for _, f := range all {
-		if f.in == winner.in {
-			continue
-		}
-		if _, err := s.setAside(f.in, f.name, f.index, f.id); err != nil {
-			return winner, fmt.Errorf("%s-%d was moved to %s: %w", f.name, f.index, winner.in.Path, err)
-		}
-	}
-	if winner.moved {
-		return winner, s.dropMark(winner.in.partitionDir(winner.name, winner.index))
-	}
-	return winner, nil
+	s.failDir(d, err)
+	return nil
 }
 
-// dropMark removes the mark of a move that is over, durably.
-func (s *Set) dropMark(dir string) error {
-	if err := s.fs.Remove(filepath.Join(dir, movedFile)); err != nil {
-		return err
+// choose tells which of the directories of one partition is the partition, and
+// which of the others may go.
+func (s *Set) choose(all []foundDir) (winner foundDir, gone []foundDir) {
+	left := all
+	if len(left) > 1 {
+		left, gone = s.ofTheTopic(left)
 	}
-	return s.fs.SyncDir(dir)
+	if i := slices.IndexFunc(left, func(f foundDir) bool { return f.damaged != nil }); i >= 0 {
+		return left[i], gone
+	}
+	if len(left) > 1 {
+		// One that is marked was moved to the other, which has the partition's name only
+		// once it is whole. Of marked ones the last was moved to by those before it.
+		last := slices.DeleteFunc(slices.Clone(left), func(f foundDir) bool { return f.mark != nil })
+		if len(last) == 0 {
+			last = slices.DeleteFunc(slices.Clone(left), func(f foundDir) bool {
+				return slices.ContainsFunc(left, func(other foundDir) bool { return other.in != f.in && f.mark.Names(other.in.LogDir) })
+			})
+		}
+		if len(last) != 1 {
+			winner = left[0]
+			winner.damaged = fmt.Errorf("it lies in %s and in %s; remove one of them", left[0].in.Path, left[1].in.Path)
+			return winner, gone
+		}
+		for _, f := range left {
+			if f.in != last[0].in {
+				gone = append(gone, f)
+			}
+		}
+		left = last
+	}
+	winner = left[0]
+	if winner.mark != nil && !slices.ContainsFunc(s.dirs, func(d *directory) bool { return d.Failed() == nil && winner.mark.Names(d.LogDir) }) {
+		// The other may have it, and have taken records that this one has not.
+		winner.damaged = fmt.Errorf("it was being moved to %s, which is not there and may hold what came later; bring that back, or remove the mark %s",
+			winner.mark.Path, commitlog.MoveMarkPath(winner.in.partitionDir(winner.name, winner.index)))
+	}
+	return winner, gone
 }
 
-// setAside renames a partition's directory to what is deleted, durably.
-func (s *Set) setAside(d *directory, name string, index int32, id TopicID) (string, error) {
+// ofTheTopic leaves out what belongs to an earlier topic of that name, when
+// something of the present one is there; gone are those of topics known to be deleted.
+func (s *Set) ofTheTopic(all []foundDir) (left, gone []foundDir) {
+	if s.topicID == nil {
+		return all, nil
+	}
+	id, known := s.topicID(all[0].name)
+	fits := func(f foundDir) bool { return f.id == id || f.id == TopicID{} }
+	if !known || !slices.ContainsFunc(all, fits) {
+		return all, nil
+	}
+	for _, f := range all {
+		switch {
+		case fits(f):
+			left = append(left, f)
+		case s.deletedID != nil && s.deletedID(f.id):
+			gone = append(gone, f)
+		}
+	}
+	return left, gone
+}
+
+// setAside renames a partition's directory to what is deleted, durably, and
+// has it removed after a while; s.mu is held or the set is not published yet.
+func (s *Set) setAside(d *directory, name string, index int32, id TopicID, delay time.Duration) error {
 	gone := filepath.Join(d.Path, fmt.Sprintf("%s-%d.%x%s", name, index, id[:], deletedDirSuffix))
 	if err := s.fs.RemoveAll(gone); err != nil { // of an earlier move that is not removed yet
-		return gone, err
+		return err
 	}
 	if err := s.fs.Rename(d.partitionDir(name, index), gone); err != nil {
-		return gone, err
+		return err
 	}
-	return gone, s.fs.SyncDir(d.Path)
+	s.retired = append(s.retired, retiredDir{d, gone, s.nowMs() + delay.Milliseconds()})
+	return s.fs.SyncDir(d.Path)
 }

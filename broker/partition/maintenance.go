@@ -59,7 +59,7 @@ func (p *Partition) maintain() error {
 	if err == nil {
 		err = log.Purge()
 	}
-	if err = p.translateFrom(log, err); errors.Is(err, errMoved) {
+	if err = p.translateFrom(log, err); err == errMoved {
 		return nil // the next tick finds the new log
 	}
 	return err

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -18,19 +20,19 @@ import (
 // its batches are copied to topic-index.<uuid>-future in the other directory.
 // When nothing is left to copy, the writers are held and the two are exchanged:
 //
-//  1. the copy is whole and synced; it holds the mark fluxmq.moved
-//  2. it is renamed to topic-index, and that synced: from here on it is the partition
-//  3. the old directory is renamed to -delete, and that synced; then writers go on
-//  4. the mark is removed, and that synced
+//  1. the old directory gets the mark fluxmq.moving, which names the other one
+//  2. the copy is completed and synced, all of it
+//  3. it is renamed to topic-index, and that synced: from here on it is the partition
+//  4. the old directory is renamed to -delete, and that synced; then writers go on
 //
-// A start that finds a copy beside the partition (a crash before 2) copies
-// anew; one that finds the partition twice (before 3) keeps the one with the
-// mark and removes the other; a mark alone (before 4) is removed. Cleaning
-// pauses for the move, as in Kafka: the copy has no place for what it changes.
+// A start that finds a copy beside the partition (a crash before 3) removes the
+// mark and copies anew; one that finds the partition twice (before 4) keeps the
+// one without the mark and removes the other; one that finds the mark alone, and
+// cannot look into the directory that it names, does not open the partition:
+// the other may have taken more since. Cleaning pauses for the move, as in
+// Kafka: the copy has no place for what it changes.
 
 const (
-	// DefaultMoveBytesPerSecond is how fast logs are copied; Kafka's default has no limit.
-	DefaultMoveBytesPerSecond = 100 << 20
 	// moveChunk is how many bytes are copied at once.
 	moveChunk = 256 << 10
 	// moveRoundsHeld is how many chunks are copied while writers are held; with
@@ -50,6 +52,8 @@ type move struct {
 	to   *directory
 	path string                        // of the copy
 	log  atomic.Pointer[commitlog.Log] // the copy, nil until it was begun; only RunMoves sets it
+	// marked: the directory that is left may have the mark. RunMoves alone uses it.
+	marked bool
 }
 
 type queuedMove struct {
@@ -62,15 +66,6 @@ type moveQueue struct {
 	mu      sync.Mutex // guards pending
 	pending []queuedMove
 	wake    chan struct{} // capacity 1: pending is not empty
-	pace    *commitlog.Pace
-}
-
-func (q *moveQueue) begin(bytesPerSecond int64) {
-	if bytesPerSecond <= 0 {
-		bytesPerSecond = DefaultMoveBytesPerSecond
-	}
-	q.wake = make(chan struct{}, 1)
-	q.pace = commitlog.NewPace(bytesPerSecond)
 }
 
 // add queues a move; false when there are too many.
@@ -101,15 +96,15 @@ func (q *moveQueue) next() (queuedMove, bool) {
 
 // MoveTo has a partition's log moved to the log directory of an absolute path,
 // by RunMoves; nil when that was begun or the log is there. Another move of it
-// is cancelled. Errors are Kafka's: LOG_DIR_NOT_FOUND, also for a directory that
-// failed, KAFKA_STORAGE_ERROR for a partition that is offline,
+// is cancelled. Errors are those of Kafka's ReplicaManager: LOG_DIR_NOT_FOUND,
+// KAFKA_STORAGE_ERROR for a directory that failed or a partition that is offline,
 // REPLICA_NOT_AVAILABLE for one that is not here: it will be made there. Any goroutine.
 func (s *Set) MoveTo(topic string, index int32, path string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	to := s.findByPath(path)
-	if to == nil {
-		return fmt.Errorf("%w: %s", protocol.ErrLogDirNotFound, path)
+	to, err := s.findByPath(path)
+	if err != nil {
+		return err
 	}
 	p := s.Find([]byte(topic), index)
 	if p == nil {
@@ -123,14 +118,14 @@ func (s *Set) MoveTo(topic string, index int32, path string) error {
 		if m.to == to {
 			return nil
 		}
-		s.endMove(p)
+		s.cancelMove(p, m)
 	}
 	if p.directory.Load() == to {
 		return nil
 	}
 	m := &move{to: to, path: futurePath(to, p)}
 	// The name is the move's memory: it is durable before the move was promised.
-	err := s.fs.MkdirAll(m.path)
+	err = s.fs.MkdirAll(m.path)
 	if err == nil {
 		err = commitlog.WritePartitionMetadata(s.fs, m.path, p.ID())
 	}
@@ -142,6 +137,21 @@ func (s *Set) MoveTo(topic string, index int32, path string) error {
 		return fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err)
 	}
 	return s.queueMove(p, m)
+}
+
+// cancelMove ends a move that another wish replaces, so that a start does not go on
+// with it either; s.mu is held.
+func (s *Set) cancelMove(p *Partition, m *move) {
+	s.endMove(p)
+	gone := strings.TrimSuffix(m.path, futureDirSuffix) + deletedDirSuffix
+	err := s.fs.Rename(m.path, gone)
+	if err == nil {
+		s.retired = append(s.retired, retiredDir{m.to, gone, s.nowMs()})
+		err = s.fs.SyncDir(m.to.Path)
+	}
+	if err != nil {
+		s.failDir(m.to, err)
+	}
 }
 
 // queueMove begins a move; s.mu is held or the set is not published yet.
@@ -172,17 +182,17 @@ func futurePath(d *directory, p *Partition) string {
 }
 
 // resumeMoves begins the moves again that the last stop cut short, and removes
-// copies that no partition wants. A partition that was not found keeps its copy
-// while a directory has failed: it may come back.
+// copies that no partition wants. A partition that is offline keeps its copy, and
+// one that was not found does while a directory has failed: it may come back.
 func (s *Set) resumeMoves(futures []futureDir) error {
 	var errs []error
 	for _, f := range futures {
 		p := s.Find([]byte(f.name), f.index)
-		if p == nil && s.FailedDirs() > 0 {
+		if p == nil && s.FailedDirs() > 0 || p != nil && p.Offline() != nil || f.in.Failed() != nil {
 			continue
 		}
-		if p == nil || p.Offline() != nil || p.ID() != f.id || p.directory.Load() == f.in || p.moving.Load() != nil {
-			errs = append(errs, s.fs.RemoveAll(f.path))
+		if p == nil || p.ID() != f.id || p.directory.Load() == f.in || p.moving.Load() != nil {
+			errs = append(errs, s.refused(f.in, s.fs.RemoveAll(f.path)))
 			continue
 		}
 		errs = append(errs, s.queueMove(p, &move{to: f.in, path: f.path}))
@@ -221,7 +231,7 @@ func (p *Partition) LogDir() string {
 
 // RunMoves moves logs, one at a time, until ctx ends; what is not done then is
 // begun again by the next start. Each end is told through OnMoved. node calls
-// it from one goroutine and waits for it before Close.
+// it from one goroutine and waits for it before Close. It returns nil.
 func (s *Set) RunMoves(ctx context.Context) error {
 	for {
 		if stopped(ctx) {
@@ -245,31 +255,53 @@ func (s *Set) runMove(ctx context.Context, p *Partition, m *move) {
 	from := p.LogDir()
 	exchanged, err := s.moveLog(ctx, p, m)
 	if !exchanged {
-		if log := m.log.Load(); log != nil {
-			log.Discard()
+		s.undoMove(p, m)
+		if stopped(ctx) {
+			return // the next start begins it again
 		}
-	}
-	if stopped(ctx) && !exchanged {
-		return
-	}
-	if errors.Is(err, commitlog.ErrOffline) && !exchanged && p.log() != nil && p.log().Failed() == nil {
-		s.failDir(m.to, err) // it is the copy that failed
-	}
-	if !exchanged {
-		s.mu.Lock()
-		if p.moving.Load() == m {
-			s.endMove(p)
-		} else {
-			err = errMoveEnded // cancelled, or the topic was deleted: whatever else went wrong came of it
-		}
-		s.mu.Unlock()
-		if m.to.Failed() == nil {
-			err = errors.Join(err, s.fs.RemoveAll(m.path))
-		}
+		err = s.giveUp(p, m, err)
 	}
 	if s.onMoved != nil && !errors.Is(err, errMoveEnded) {
 		s.onMoved(p, from, m.to.Path, err)
 	}
+}
+
+// undoMove takes back what a move that was not ended did to the partition.
+func (s *Set) undoMove(p *Partition, m *move) {
+	if log := m.log.Load(); log != nil {
+		log.Discard()
+	}
+	from := p.directory.Load()
+	if !m.marked || from == nil || from.Failed() != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.Offline() == nil { // else the directory may be gone, or another topic's
+		if err := commitlog.RemoveMoveMark(s.fs, from.partitionDir(p.Topic(), p.index)); err != nil {
+			s.failDir(from, err)
+		}
+	}
+}
+
+// giveUp ends a move after an error and removes the copy. It returns what there is to tell.
+func (s *Set) giveUp(p *Partition, m *move, cause error) error {
+	s.mu.Lock()
+	cancelled := p.moving.Load() != m // or the topic was deleted: whatever else went wrong came of it
+	if !cancelled {
+		s.endMove(p)
+	}
+	s.mu.Unlock()
+	switch {
+	case cancelled:
+		cause = errMoveEnded
+	case errors.Is(cause, commitlog.ErrOffline) && p.log() != nil && p.log().Failed() == nil:
+		s.failDir(m.to, cause) // it is the copy that failed
+	}
+	if m.to.Failed() != nil {
+		return cause
+	}
+	return errors.Join(cause, s.refused(m.to, s.fs.RemoveAll(m.path)))
 }
 
 // moveLog copies and exchanges. exchanged tells that the copy has taken the
@@ -277,9 +309,6 @@ func (s *Set) runMove(ctx context.Context, p *Partition, m *move) {
 func (s *Set) moveLog(ctx context.Context, p *Partition, m *move) (exchanged bool, err error) {
 	p.cleanMu.Lock() // a cleaning under way ends first; one that lasts ends with the node
 	defer p.cleanMu.Unlock()
-	if err := s.forgetEarlierMove(p); err != nil {
-		return false, err
-	}
 	for {
 		if err := s.moveOver(ctx, p, m); err != nil {
 			return false, err
@@ -289,7 +318,7 @@ func (s *Set) moveLog(ctx context.Context, p *Partition, m *move) (exchanged boo
 			return false, err
 		}
 		if n > 0 {
-			if err := s.moves.pace.Wait(ctx, n); err != nil {
+			if err := s.paceMove(ctx, p, m, n); err != nil {
 				return false, err
 			}
 			continue
@@ -313,18 +342,26 @@ func (s *Set) moveOver(ctx context.Context, p *Partition, m *move) error {
 	return p.Offline()
 }
 
-// forgetEarlierMove removes the mark that a move to the present directory left
-// there when its end failed: two marks would not tell which directory is the partition.
-func (s *Set) forgetEarlierMove(p *Partition) error {
-	d := p.directory.Load()
-	if d == nil {
-		return errMoveEnded
+// paceMove waits so long as the limit of bytes a second wants; one that is
+// altered meanwhile holds within a second.
+func (s *Set) paceMove(ctx context.Context, p *Partition, m *move, bytes int64) error {
+	for bytes > 0 {
+		if err := s.moveOver(ctx, p, m); err != nil {
+			return err
+		}
+		rate := s.moveRate()
+		if rate == math.MaxInt64 {
+			return nil
+		}
+		rate = max(rate, 1)
+		part := min(bytes, rate) // a second's
+		s.movePace.Limit(float64(rate))
+		if err := s.movePace.Wait(ctx, part); err != nil {
+			return err
+		}
+		bytes -= part
 	}
-	dir := d.partitionDir(p.Topic(), p.index)
-	if _, err := s.fs.Stat(filepath.Join(dir, movedFile)); err != nil {
-		return nil // there is none
-	}
-	return s.dropMark(dir)
+	return nil
 }
 
 // copyRound copies some of what the copy lacks and returns how many bytes; 0
@@ -407,12 +444,15 @@ func (s *Set) exchange(p *Partition, m *move) (exchanged bool, err error) {
 	if err := s.fs.SyncTree(m.path); err != nil {
 		return false, err
 	}
+	from := p.directory.Load()
+	if err := s.markMoving(p, m); err != nil {
+		return false, err
+	}
 	p.arriving.Store(m.to)
 	defer p.arriving.Store(nil)
 	if err := s.writeCheckpoints(); err != nil {
 		return false, err
 	}
-	from := p.directory.Load()
 	s.mu.Lock()
 	p.mu.Lock()
 	whole, err := s.completeCopy(p, m)
@@ -421,32 +461,52 @@ func (s *Set) exchange(p *Partition, m *move) (exchanged bool, err error) {
 	}
 	durable := p.log().Durable()
 	p.mu.Unlock()
+	if exchanged {
+		s.endMove(p) // also where the copy cannot be opened
+	}
 	s.mu.Unlock()
 	switch {
 	case !exchanged:
 		return false, err
 	case p.directory.Load() != m.to: // the copy has its name and cannot be opened
-		s.mu.Lock()
-		s.endMove(p)
-		s.mu.Unlock()
 		_ = p.fail(fmt.Errorf("%w: %s was moved to %s: %w", protocol.ErrKafkaStorageError, p, m.to.Path, err)) // told through OnOffline
 		s.failDir(m.to, err)
 		return true, err
 	}
+	if err != nil { // the old directory is still there, marked
+		s.failDir(from, err)
+	}
+	if failed := m.to.Failed(); failed != nil { // meanwhile: failDir may not have seen the partition there
+		_ = p.fail(fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, failed)) // told through OnOffline
+	}
 	p.settle(durable, nil)
 	p.wake()
-	if err != nil { // the old directory is still there: the mark stays
-		s.failDir(from, err)
-		return true, err
+	return true, errors.Join(err, s.writeCheckpoints())
+}
+
+// markMoving marks the directory that is left, unless that was done.
+func (s *Set) markMoving(p *Partition, m *move) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case p.moving.Load() != m: // its place may be another topic's by now
+		return errMoveEnded
+	case m.marked:
+		return nil
 	}
-	return true, errors.Join(s.writeCheckpoints(), s.dropMark(m.to.partitionDir(p.Topic(), p.index)))
+	m.marked = true
+	from := p.directory.Load()
+	return s.refused(from, commitlog.WriteMoveMark(s.fs, from.partitionDir(p.Topic(), p.index), m.to.LogDir))
 }
 
 // completeCopy copies what is left, syncs it and closes the copy; false when
 // it is too much. s.mu and p.mu are held.
 func (s *Set) completeCopy(p *Partition, m *move) (bool, error) {
-	if s.closed || p.moving.Load() != m || p.Offline() != nil {
+	if s.closed || p.moving.Load() != m {
 		return false, errMoveEnded
+	}
+	if err := errors.Join(p.Offline(), m.to.Failed()); err != nil {
+		return false, err
 	}
 	for round := 0; ; round++ {
 		n, err := s.copyRound(p, m)
@@ -470,10 +530,7 @@ func (s *Set) completeCopy(p *Partition, m *move) (bool, error) {
 	if err := log.Close(); err != nil {
 		return false, err
 	}
-	return true, errors.Join(
-		commitlog.WritePartitionMetadata(s.fs, m.path, p.ID()),
-		commitlog.ReplaceFile(s.fs, filepath.Join(m.path, movedFile), []byte("from="+p.LogDir()+"\n")),
-		s.fs.SyncTree(m.path))
+	return true, errors.Join(commitlog.WritePartitionMetadata(s.fs, m.path, p.ID()), s.fs.SyncTree(m.path))
 }
 
 // commitMove renames the copy, makes it the partition's log and puts the old
@@ -489,7 +546,8 @@ func (s *Set) commitMove(p *Partition, m *move) (done bool, err error) {
 		}
 	}
 	if err := s.fs.Rename(m.path, target); err != nil {
-		return false, err
+		_, statErr := s.fs.Stat(m.path)
+		return statErr != nil, err // where nobody can tell, the next start does
 	}
 	if err := s.fs.SyncDir(m.to.Path); err != nil {
 		return true, err // it may or may not last: both are whole, and a start takes either
@@ -508,15 +566,11 @@ func (s *Set) commitMove(p *Partition, m *move) (done bool, err error) {
 	}
 	from := p.directory.Load()
 	// In this order: who finds the old log closed finds the new one.
+	s.endMove(p)
 	p.directory.Store(m.to)
 	p.current.Store(log)
-	p.moving.Store(nil)
+	m.to.hosted++
 	from.hosted--
 	old.Discard()
-	gone, err := s.setAside(from, p.Topic(), p.index, p.ID())
-	if err != nil {
-		return true, err
-	}
-	s.retired = append(s.retired, retiredDir{from, gone, s.nowMs() + p.cfg.Load().FileDeleteDelay.Milliseconds()})
-	return true, nil
+	return true, s.setAside(from, p.Topic(), p.index, p.ID(), p.cfg.Load().FileDeleteDelay)
 }

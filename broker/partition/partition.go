@@ -133,18 +133,20 @@ func (p *Partition) LeaderEpoch() int32 { return p.epoch }
 
 // SizeBytes is what the log's segments hold, without indexes.
 func (p *Partition) SizeBytes() int64 {
-	if p.log() == nil {
+	log := p.log()
+	if log == nil {
 		return 0
 	}
-	return p.log().SizeBytes()
+	return log.SizeBytes()
 }
 
 // Recovered tells what opening the log found and did.
 func (p *Partition) Recovered() commitlog.Recovered {
-	if p.log() == nil {
+	log := p.log()
+	if log == nil {
 		return commitlog.Recovered{}
 	}
-	return p.log().Recovered()
+	return log.Recovered()
 }
 
 // SetConfig swaps the settings; they hold from the next append on.
@@ -179,10 +181,11 @@ type Offsets struct{ LogStart, HighWatermark, LastStable, LogEnd int64 }
 // offset of the oldest transaction that is open, or ended by a marker that is
 // not below the high watermark; when that record was deleted, the log start.
 func (p *Partition) Offsets() Offsets {
-	if p.log() == nil {
+	log := p.log()
+	if log == nil {
 		return Offsets{-1, -1, -1, -1}
 	}
-	o := p.log().Offsets()
+	o := log.Offsets()
 	hw := o.LogEnd
 	if p.set.durability == FlushAlways {
 		hw = o.Durable
@@ -192,10 +195,11 @@ func (p *Partition) Offsets() Offsets {
 
 // EpochEndOffset answers OffsetForLeaderEpoch (KIP-101/320): (-1, -1) when the log cannot tell.
 func (p *Partition) EpochEndOffset(epoch int32) (foundEpoch int32, endOffset int64) {
-	if p.log() == nil {
+	log := p.log()
+	if log == nil {
 		return -1, -1
 	}
-	return p.log().EpochEnd(epoch)
+	return log.EpochEnd(epoch)
 }
 
 // fail takes the partition offline for good and tells everybody who waits.
@@ -217,10 +221,11 @@ func (p *Partition) translate(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, commitlog.ErrOffline), errors.Is(err, commitlog.ErrClosed):
+		failed := p.fail(fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err))
 		if errors.Is(err, commitlog.ErrOffline) {
-			defer p.set.failDir(p.directory.Load(), err)
+			p.set.failDir(p.directory.Load(), err)
 		}
-		return p.fail(fmt.Errorf("%w: %s: %w", protocol.ErrKafkaStorageError, p, err))
+		return failed
 	case errors.Is(err, commitlog.ErrOffsetOutOfRange):
 		return fmt.Errorf("%w: %s: %w", protocol.ErrOffsetOutOfRange, p, err)
 	case errors.Is(err, commitlog.ErrOutOfOrderSequence):
@@ -241,7 +246,7 @@ func (p *Partition) translate(err error) error {
 var errMoved = errors.New("the partition has moved to another log directory")
 
 // translateFrom is translate for an error of a log that was used outside mu;
-// errMoved when it is not the partition's log any more.
+// errMoved, as it is, when that is not the partition's log any more.
 func (p *Partition) translateFrom(log *commitlog.Log, err error) error {
 	if err != nil && p.log() != log {
 		return errMoved

@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -41,12 +40,11 @@ type AbortedTransaction = commitlog.AbortedTransaction
 // (OFFSET_OUT_OF_RANGE, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, KAFKA_STORAGE_ERROR;
 // UNKNOWN_SERVER_ERROR, as in Kafka, of a negative MaxBytes).
 func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
-	for {
-		r, err := p.read(o)
-		if !errors.Is(err, errMoved) {
-			return r, err
-		}
+	r, err := p.read(o)
+	for err == errMoved { // as translateFrom returns it
+		r, err = p.read(o)
 	}
+	return r, err
 }
 
 func (p *Partition) read(o ReadOptions) (ReadResult, error) {
@@ -145,7 +143,7 @@ func (p *Partition) stamped(committed bool, find func(log *commitlog.Log, limit 
 	for {
 		log := p.log()
 		s, err := find(log, limit)
-		if err = p.translateFrom(log, err); !errors.Is(err, errMoved) {
+		if err = p.translateFrom(log, err); err != errMoved {
 			return s.Offset, s.Timestamp, s.LeaderEpoch, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,8 +31,9 @@ type SetConfig struct {
 	// Unopened those that could not be.
 	LogDirs  []*commitlog.LogDir
 	Unopened []commitlog.FailedDir
-	// MoveBytesPerSecond bounds the copying of logs to other directories; 0: DefaultMoveBytesPerSecond.
-	MoveBytesPerSecond int64
+	// MoveBytesPerSecond is how fast logs are copied to other directories, asked
+	// again and again by whoever runs RunMoves; nil, or math.MaxInt64: no limit.
+	MoveBytesPerSecond func() int64
 
 	FS         commitlog.FS // nil: the operating system's
 	Durability Durability
@@ -47,6 +49,11 @@ type SetConfig struct {
 	Workers int
 	// ConfigFor gives the settings of a topic found on disk; nil: defaults.
 	ConfigFor func(topic string) Config
+	// TopicID is the id of the topic of that name, if there is one, and DeletedID tells
+	// whether a topic of that id is known to be deleted. They are asked, while the
+	// set is opened, about partitions that lie in several directories; may be nil.
+	TopicID   func(topic string) (TopicID, bool)
+	DeletedID func(id TopicID) bool
 	// OnOffline is called once for each partition that goes, or comes up,
 	// offline. It must not block nor call the Set.
 	OnOffline func(p *Partition, err error)
@@ -82,6 +89,8 @@ type Set struct {
 	onMoved     func(*Partition, string, string, error)
 	onRecovered func(*Partition, commitlog.Recovered)
 	onFlush     func(time.Duration)
+	topicID     func(string) (TopicID, bool)
+	deletedID   func(TopicID) bool
 	syncer      *syncer
 
 	seed   maphash.Seed
@@ -95,7 +104,9 @@ type Set struct {
 	// preferred are the wished directories of partitions that are not here.
 	preferred map[commitlog.TopicPartition]*directory
 
-	moves moveQueue
+	moves    moveQueue
+	moveRate func() int64
+	movePace commitlog.Pace // of the goroutine that calls RunMoves
 
 	// The cleaner and its settings are those of the goroutine that calls Compact.
 	cleaner       *commitlog.Cleaner
@@ -163,11 +174,14 @@ func OpenSet(c SetConfig) (*Set, error) {
 		unopened: c.Unopened, fs: dirs[0].FS, files: commitlog.NewFiles(c.OpenFiles), durability: c.Durability, nowMs: c.NowMs,
 		workers: c.Workers, onOffline: c.OnOffline, onRecovered: c.OnRecovered, onFlush: c.OnFlush, seed: maphash.MakeSeed(),
 		onDirFailed: c.OnDirFailed, onMoved: c.OnMoved, preferred: map[commitlog.TopicPartition]*directory{},
+		topicID: c.TopicID, deletedID: c.DeletedID, moveRate: c.MoveBytesPerSecond, moves: moveQueue{wake: make(chan struct{}, 1)},
+	}
+	if s.moveRate == nil {
+		s.moveRate = func() int64 { return math.MaxInt64 }
 	}
 	for _, d := range dirs {
 		s.dirs = append(s.dirs, &directory{LogDir: d, written: checkpoints{}})
 	}
-	s.moves.begin(c.MoveBytesPerSecond)
 	for i := range topicShards {
 		s.byName[i].Store(&map[string]*topic{})
 		s.byID[i].Store(&map[TopicID]*topic{})
@@ -595,9 +609,8 @@ type foundDir struct {
 	index int32
 	id    TopicID
 	in    *directory
-	// moved: it holds the mark of a move that was not finished. damaged says why
-	// it cannot be opened.
-	moved   bool
+	mark  *commitlog.MoveMark // of a move that was not finished, nil without one
+	// damaged says why it cannot be opened.
 	damaged error
 }
 
@@ -607,11 +620,13 @@ func (s *Set) load(configFor func(string) Config) error {
 	var futures []futureDir
 	for i, d := range s.dirs {
 		here, growing, err := s.findDirs(d)
-		if err != nil && (i == 0 || s.onDirFailed == nil) {
+		if err != nil && i == 0 {
 			return fmt.Errorf("log directory %s: %w", d.Path, err)
 		}
 		if err != nil {
-			s.failDir(d, err)
+			if err := s.refused(d, err); err != nil {
+				return err
+			}
 			continue
 		}
 		found, futures = append(found, here...), append(futures, growing...)
@@ -644,7 +659,7 @@ func (s *Set) load(configFor func(string) Config) error {
 		}
 	}
 	// Lines of partitions that are gone must not meet a new topic of that name.
-	if err := s.writeCheckpoints(); err != nil && len(s.dirs) == 1 {
+	if err := s.writeCheckpoints(); err != nil {
 		return err
 	}
 	return s.resumeMoves(futures)
@@ -661,6 +676,9 @@ func (s *Set) openFound(f foundDir, configFor func(string) Config) (*Partition, 
 	o := opening{clean: f.in.Clean, recoveryPoint: written[commitlog.RecoveryPointFile][key], logStart: written[commitlog.LogStartFile][key], cleaned: -1}
 	if at, ok := written[commitlog.CleanerFile][key]; ok {
 		o.cleaned = at
+	}
+	if f.damaged == nil {
+		f.damaged = f.in.Failed() // since it was found
 	}
 	if f.damaged != nil {
 		p := s.newPartition(f.name, f.id, f.index, cfg, o.cleaned)
@@ -704,8 +722,8 @@ func (s *Set) findDirs(d *directory) (found []foundDir, futures []futureDir, err
 		if !ok && !s.looksOurs(path) {
 			continue
 		}
-		_, statErr := s.fs.Stat(filepath.Join(path, movedFile))
-		found = append(found, foundDir{name: name, index: index, id: id, in: d, moved: statErr == nil})
+		mark, err := commitlog.ReadMoveMark(s.fs, path)
+		found = append(found, foundDir{name: name, index: index, id: id, in: d, mark: mark, damaged: err})
 	}
 	return found, futures, nil
 }

@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"errors"
 	"sync"
 	"time"
 )
@@ -126,13 +125,13 @@ func (p *Partition) syncOnce() {
 	begin := time.Now()
 	log := p.log()
 	durable, err := log.Sync()
-	for errors.Is(p.translateFrom(log, err), errMoved) {
+	for err != nil {
+		if err = p.translateFrom(log, err); err != errMoved {
+			p.settle(-1, err)
+			return
+		}
 		log = p.log()
 		durable, err = log.Sync()
-	}
-	if err != nil {
-		p.settle(-1, p.translate(err))
-		return
 	}
 	if p.set.onFlush != nil {
 		p.set.onFlush(time.Since(begin))

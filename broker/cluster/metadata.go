@@ -26,6 +26,9 @@ type Metadata struct {
 	// the next start tries it again. node sets it before the first command;
 	// what Open found is node's to bring about from Image.
 	OnImage func(before, after *Image) error
+	// OnFailed is called once, under the command lock, when the log failed and
+	// takes no more. It must not block nor call commands; nil where nobody asks.
+	OnFailed func(error)
 
 	image atomic.Pointer[Image]
 	end   atomic.Int64 // the offset after the log's last change
@@ -196,6 +199,9 @@ func (m *Metadata) commit(changes []Change) error {
 		// Final: what the file holds now is not known before the next start.
 		m.failed = fmt.Errorf("%w: metadata log: %w", protocol.ErrKafkaStorageError, err)
 		m.o.Log.Error("the metadata log failed; no topic or setting can change until the broker starts again", "error", err)
+		if m.OnFailed != nil {
+			m.OnFailed(m.failed)
+		}
 		return m.failed
 	}
 	m.end.Store(m.log.nextOffset)

@@ -34,6 +34,15 @@ const (
 // Nothing is cut away: what follows the damage was acknowledged.
 var ErrDamaged = errors.New("damaged metadata log")
 
+// Holds tells whether a log directory has a metadata log; an error is one of the file system.
+func Holds(fsys commitlog.FS, dir string) (bool, error) {
+	_, err := fsys.Stat(filepath.Join(dir, metadataDir, metadataFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // metadataLog is the open file. One goroutine at a time.
 type metadataLog struct {
 	name       string

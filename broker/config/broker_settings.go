@@ -75,6 +75,7 @@ func logSettings() []Setting {
 		broker("auto.create.topics.enable", Boolean, "true", Rule{}, "Whether a Metadata request may create the topics it asks for."),
 		broker("delete.topic.enable", Boolean, "true", Rule{}, "Whether topics can be deleted."),
 		broker("log.retention.check.interval.ms", Long, "300000", atLeast(1), "How often retention looks for segments that may go, in milliseconds."),
+		dynamic(broker("replica.alter.log.dirs.io.max.bytes.per.second", Long, "9223372036854775807", atLeast(0), "Most bytes a second, on average, that logs are copied with to other log directories.")),
 		dynamic(broker("producer.id.expiration.ms", Int, "86400000", atLeast(1), "How long the sequence numbers of a producer that writes nothing are kept, in milliseconds.")),
 		broker("max.request.partition.size.limit", Int, "2000", atLeast(1), "Most partitions one DescribeTopicPartitions reply holds."),
 	}

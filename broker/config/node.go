@@ -55,6 +55,7 @@ type Node struct {
 
 	Cleaner Cleaner
 
+	MoveBytesPerSecond       int64 // math.MaxInt64: no limit
 	RetentionCheckInterval   time.Duration
 	ProducerExpiration       time.Duration
 	OffsetMetadataMaxBytes   int32
@@ -181,6 +182,7 @@ func (n *Node) WithStored(all, this map[string]string) (after *Node, ignored []s
 func (n *Node) fillDynamic() (err error) {
 	n.MessageMaxBytes = int32(n.whole("message.max.bytes"))
 	n.fillCleaner()
+	n.MoveBytesPerSecond = n.whole("replica.alter.log.dirs.io.max.bytes.per.second")
 	n.ProducerExpiration = n.millis("producer.id.expiration.ms")
 	n.MaxConnections = int(n.whole("max.connections"))
 	n.MaxConnectionsPerIP = int(n.whole("max.connections.per.ip"))

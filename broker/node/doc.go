@@ -17,7 +17,7 @@
 //	share.Set.mu             then share.Partition.mu, which reads the log, then lockKeeper.mu; nothing
 //	                         waits for a shard under them
 //	handler sessionCache.mu  then fetchSession.mu
-//	Partition.cleanMu        one log is cleaned or moved at a time; never waited for under another lock
+//	Partition.cleanMu        one log is cleaned or moved at a time; nobody waits for it but RunMoves
 //	partition.Set            create, delete, the exchange of a log that moves
 //	partition.Partition      append, roll, wake waiters
 //	commitlog.Log            cleanMu, exchangeMu, syncMu or rebuildMu, then mu

@@ -202,18 +202,18 @@ func (n *Node) openData(fs commitlog.FS) error {
 	for _, f := range unopened {
 		n.log.Error("A log directory cannot be opened; its partitions are offline", "path", f.Path, "error", f.Err)
 	}
+	if err := refuseOtherMetadata(fs, dirs); err != nil {
+		return closeUntouched(err, dirs)
+	}
 	dir := dirs[0] // the metadata's
 	unclean := slices.ContainsFunc(dirs, func(d *commitlog.LogDir) bool { return !d.Clean })
 	n.metadata, err = cluster.Open(fs, dir.Path, cluster.Options{
 		Settings: s, ClusterID: dir.Identity.ClusterID, Unclean: unclean, Log: n.logger("cluster"),
 	})
 	if err != nil {
-		for _, d := range dirs {
-			err = errors.Join(err, d.Close(d.Clean)) // no partition was touched
-		}
-		return err
+		return closeUntouched(err, dirs)
 	}
-	n.metadata.OnImage = n.onImage
+	n.metadata.OnImage, n.metadata.OnFailed = n.onImage, n.onMetadataFailed
 	n.handler.Metadata = n.metadata
 	image := n.metadata.Image()
 	n.quotas.Set(image.Quotas)
@@ -221,6 +221,14 @@ func (n *Node) openData(fs commitlog.FS) error {
 	n.subscribe(image)
 	n.partitions, err = partition.OpenSet(partition.SetConfig{
 		LogDirs: dirs, Unopened: unopened, OnDirFailed: n.onDirFailed(), OnMoved: n.onMoved, FS: fs, Durability: durability(s.Flush),
+		MoveBytesPerSecond: func() int64 { return n.metadata.Image().Settings.MoveBytesPerSecond },
+		TopicID: func(topic string) (partition.TopicID, bool) {
+			if t := image.Topics[topic]; t != nil {
+				return t.ID, true
+			}
+			return partition.TopicID{}, false
+		},
+		DeletedID: n.metadata.Deleted,
 		ConfigFor: func(topic string) partition.Config {
 			if t := image.Topics[topic]; t != nil {
 				return partitionConfig(t.Config, image.Settings)

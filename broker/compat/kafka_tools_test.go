@@ -202,3 +202,77 @@ func TestKafkaTools(t *testing.T) {
 		t.Errorf("after --delete: topics %v, %v", topics.Names(), err)
 	}
 }
+
+// TestKafkaToolsMoveLogs has kafka-reassign-partitions move logs between two
+// log directories at a limit of bytes a second that the tool sets and takes away, and
+// looks at it with kafka-log-dirs, and with a restart in the middle.
+func TestKafkaToolsMoveLogs(t *testing.T) {
+	if os.Getenv("KAFKA_LIBS") == "" {
+		t.Skip("KAFKA_LIBS is not set: `make compat` sets it to the folder of Apache Kafka's jars")
+	}
+	b := newProcess(t)
+	one, two := filepath.Join(b.dataDir, "one"), filepath.Join(b.dataDir, "two")
+	b.dataDir = one + "," + two
+	b.start(t)
+	run := func(class string, args ...string) string {
+		return kafkaTool(t, class, append([]string{"--bootstrap-server", b.addr()}, args...)...)
+	}
+	logDirs := func() string {
+		return run("org.apache.kafka.tools.LogDirsCommand", "--describe", "--topic-list", "moved")
+	}
+	run("org.apache.kafka.tools.TopicCommand", "--create", "--topic", "moved", "--partitions", "2")
+	kafkaTool(t, "org.apache.kafka.tools.ProducerPerformance", "--topic", "moved", "--num-records", "10000", "--record-size", "1000", "--throughput", "-1", "--producer-props", "bootstrap.servers="+b.addr())
+	before := logDirs()
+	if strings.Count(before, `"error":null`) != 2 || strings.Count(before, `"isFuture":false`) != 2 || strings.Contains(before, `"isFuture":true`) {
+		t.Fatalf("before the move:\n%s", before)
+	}
+	other := func(index int) string { // where that partition is not
+		if _, err := os.Stat(filepath.Join(one, "moved-"+strconv.Itoa(index))); err == nil {
+			return two
+		}
+		return one
+	}
+	places := []string{other(0), other(1)}
+	plan := filepath.Join(t.TempDir(), "plan.json")
+	must(t, "plan", os.WriteFile(plan, fmt.Appendf(nil, `{"version":1,"partitions":[{"topic":"moved","partition":0,"replicas":[0],"log_dirs":[%q]},{"topic":"moved","partition":1,"replicas":[0],"log_dirs":[%q]}]}`, places[0], places[1]), 0o600))
+	const reassign = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"
+	out := run(reassign, "--reassignment-json-file", plan, "--execute", "--replica-alter-log-dirs-throttle", "1000")
+	if strings.Count(out, "Successfully started moving log directory to ") != 2 || !strings.Contains(out, "throttle limit was set to 1000 B/s") {
+		t.Fatalf("execute:\n%s", out)
+	}
+	inProgress := func(when string) {
+		t.Helper()
+		if out := run(reassign, "--reassignment-json-file", plan, "--verify"); strings.Count(out, "is still in progress") != 2 {
+			t.Errorf("%s:\n%s", when, out)
+		}
+		if out := logDirs(); strings.Count(out, `"isFuture":true`) != 2 || strings.Count(out, `"isFuture":false`) != 2 {
+			t.Errorf("%s:\n%s", when, out)
+		}
+	}
+	inProgress("at 1000 bytes a second")
+	b.kill(t)
+	b.start(t)
+	inProgress("after a kill") // and the limit is kept
+	run(reassign, "--reassignment-json-file", plan, "--execute", "--additional", "--replica-alter-log-dirs-throttle", "1000000000")
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		out := run(reassign, "--reassignment-json-file", plan, "--verify")
+		if strings.Count(out, "completed successfully") == 2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the limit was lifted:\n%s", out)
+		}
+	}
+	if out := run("kafka.admin.ConfigCommand", "--describe", "--entity-type", "brokers", "--entity-name", "0"); strings.Contains(out, "replica.alter.log.dirs") {
+		t.Errorf("--verify takes the limit away:\n%s", out)
+	}
+	for index, place := range places {
+		if _, err := os.Stat(filepath.Join(place, "moved-"+strconv.Itoa(index), "00000000000000000000.log")); err != nil {
+			t.Errorf("partition %d: %v", index, err)
+		}
+	}
+	if out := kafkaTool(t, "org.apache.kafka.tools.ConsumerPerformance", "--bootstrap-server", b.addr(), "--topic", "moved", "--messages", "10000", "--group", "after"); !strings.Contains(out, "10000") {
+		t.Errorf("read after the move:\n%s", out)
+	}
+	b.stop(t)
+}

@@ -78,17 +78,9 @@ type Partition struct {
 	index int32
 	epoch int32
 
-	// current is the log, nil when it could not be opened; directory is where it
-	// lies, nil when that is not known. A move changes both, under Set.mu and mu.
-	current   atomic.Pointer[commitlog.Log]
-	directory atomic.Pointer[directory]
-	// moving is the move to another directory that is under way, nil none; set under Set.mu.
-	moving atomic.Pointer[move]
-	// arriving is the directory whose checkpoints know the partition before it is there.
-	arriving atomic.Pointer[directory]
-	// cleanMu is held while the log is cleaned, and while it is moved: one or the
-	// other. Taken before all others.
-	cleanMu sync.Mutex
+	// current is the log, nil when it could not be opened. A move to another
+	// directory changes it, under Set.mu and mu.
+	current atomic.Pointer[commitlog.Log]
 
 	cfg     atomic.Pointer[Config]
 	offline atomic.Pointer[error] // why nothing works any more, set once
@@ -112,6 +104,16 @@ type Partition struct {
 	// uncleanable and cleanAfterMs (unix ms) are the cleaner's alone.
 	uncleanable  bool
 	cleanAfterMs int64
+	// cleanMu is held while the log is cleaned, and while it is moved: one or the
+	// other. Taken before all others.
+	cleanMu sync.Mutex
+
+	// directory is where the log lies, nil when that is not known; it changes with current.
+	directory atomic.Pointer[directory]
+	// moving is the move to another directory that is under way, nil none; set under Set.mu.
+	moving atomic.Pointer[move]
+	// arriving is the directory whose checkpoints know the partition before it is there.
+	arriving atomic.Pointer[directory]
 }
 
 // log is the partition's log of this moment. What is done with it outside mu

@@ -40,14 +40,6 @@ type AbortedTransaction = commitlog.AbortedTransaction
 // (OFFSET_OUT_OF_RANGE, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, KAFKA_STORAGE_ERROR;
 // UNKNOWN_SERVER_ERROR, as in Kafka, of a negative MaxBytes).
 func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
-	r, err := p.read(o)
-	for err == errMoved { // as translateFrom returns it
-		r, err = p.read(o)
-	}
-	return r, err
-}
-
-func (p *Partition) read(o ReadOptions) (ReadResult, error) {
 	if err := p.Offline(); err != nil {
 		return ReadResult{}, err
 	}
@@ -81,7 +73,10 @@ func (p *Partition) read(o ReadOptions) (ReadResult, error) {
 		r, err = log.Read(o.Offset, limit, o.MaxBytes, o.MinOneBatch)
 	}
 	if err != nil {
-		return ReadResult{}, p.translateFrom(log, err)
+		if err = p.translateFrom(log, err); err == errMoved {
+			return p.Read(o) // from the log that it has now
+		}
+		return ReadResult{}, err
 	}
 	if r.Size == 0 {
 		return result, nil

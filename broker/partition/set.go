@@ -469,7 +469,7 @@ func (s *Set) Delete(name string) error {
 	// topic must not be taken for the new one's.
 	for _, d := range s.dirs {
 		if d.Failed() == nil {
-			errs = append(errs, s.fs.SyncDir(d.Path))
+			errs = append(errs, s.refused(d, s.fs.SyncDir(d.Path)))
 		}
 	}
 	errs = append(errs, s.writeCheckpoints())
@@ -498,11 +498,11 @@ func (s *Set) retire(p *Partition) error {
 	gone := filepath.Join(d.Path, fmt.Sprintf("%s-%d.%x%s", p.Topic(), p.index, id[:], deletedDirSuffix))
 	if len(s.dirs) > 1 {
 		if err := s.fs.RemoveAll(gone); err != nil { // of a move away from here that is not removed yet
-			return err
+			return s.refused(d, err)
 		}
 	}
 	if err := s.fs.Rename(dir, gone); err != nil {
-		return err
+		return s.refused(d, err)
 	}
 	s.retired = append(s.retired, retiredDir{d, gone, s.nowMs() + p.cfg.Load().FileDeleteDelay.Milliseconds()})
 	return nil

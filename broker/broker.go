@@ -25,7 +25,8 @@ import (
 // Config is what a broker is made of. The zero Config is a broker on a free
 // loopback port that keeps its data in ./data.
 type Config struct {
-	// DataDir is the directory of the data (log.dirs). It is made when absent.
+	// DataDir is the directory of the data, or several, comma-separated (log.dirs).
+	// What is absent is made.
 	DataDir string
 	// Listen is host:port of the Kafka listener; the default is 127.0.0.1:0, a
 	// free port. Properties may name listeners instead.

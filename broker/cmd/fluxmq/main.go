@@ -105,7 +105,7 @@ func brokerFlags(c *cobra.Command, f *flags) {
 	p.BoolVar(&f.groups, "enable-consumer-groups", true, "coordinate consumer groups")
 	p.StringVar(&f.logLevel, "log-level", "info", "trace, debug, info, warn or error")
 	p.StringVar(&f.logFormat, "log-format", "text", "text or json")
-	p.StringVar(&f.dataDir, "data-dir", "./data", "directory of the data (log.dirs)")
+	p.StringVar(&f.dataDir, "data-dir", "./data", "directory of the data, or several, comma-separated (log.dirs)")
 	p.IntVar(&f.brokerID, "broker-id", 0, "id of this node (node.id)")
 	p.StringVarP(&f.file, "config", "c", "", "a server.properties file")
 	p.StringArrayVar(&f.overrides, "override", nil, "a setting as key=value; may be repeated")

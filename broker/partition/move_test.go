@@ -623,11 +623,12 @@ func TestMoveIsPaced(t *testing.T) {
 	var rate atomic.Int64
 	s := mustOpenTwo(t, memfs.New(), func(c *SetConfig) {
 		c.MoveBytesPerSecond = func() int64 {
+			answer := rate.Load() // before it is altered below
 			select {
 			case asked <- struct{}{}:
 			default:
 			}
-			return rate.Load()
+			return answer
 		}
 	})
 	p := mustCreate(t, s, "a", 0, crashConfig)

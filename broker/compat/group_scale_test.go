@@ -1,0 +1,64 @@
+package compat
+
+import (
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"fluxmq/broker/compat/scale"
+)
+
+const (
+	scaleMembers, scaleMoving, scalePartitions = 100, 10, 500
+	scaleConnections                           = 50
+	scaleWindows                               = 2
+	scaleWindow                                = time.Minute
+	// cpuLimit is what the heartbeats may cost, in % of one core.
+	cpuLimit = 10.0
+)
+
+// TestGroupScale measures how long 100 members over 500 partitions take to
+// settle in GROUP_SCALE_ROUNDS (5) rounds, and what heartbeats of GROUP_SCALE_GROUPS
+// (10,000) groups cost. `make group-scale` asks for it with GROUP_SCALE_COMMIT;
+// with GROUP_SCALE_RESULT the result is kept in that file, also when a limit was broken.
+//
+// The default group.initial.rebalance.delay.ms of 3 s is waited out twice in
+// a classic group of more than one member, as by Apache Kafka: who comes within it prolongs it by
+// as much. So a classic start at the defaults is printed, not judged, and judged at 1 s.
+func TestGroupScale(t *testing.T) {
+	commit := os.Getenv("GROUP_SCALE_COMMIT")
+	if commit == "" {
+		t.Skip("GROUP_SCALE_COMMIT is not set: `make group-scale` sets it")
+	}
+	rounds, groups := fromEnvironment(t, "GROUP_SCALE_ROUNDS", 5), fromEnvironment(t, "GROUP_SCALE_GROUPS", 10000)
+	result := scale.Result{Version: scale.ResultVersion, Commit: commit, Cores: runtime.NumCPU()}
+	const soon = "group.initial.rebalance.delay.ms=1000"
+	for _, c := range []settleCase{
+		classicRange,
+		cooperative,
+		classicRange.with(soon).judgedBySettleLimit(),
+		cooperative.with(soon).heartbeating(time.Second).judgedBySettleLimit(),
+		uniform.judgedBySettleLimit(),
+		serverRange.judgedBySettleLimit(),
+		uniform.with("fluxmq.group.consumer.settling.heartbeat.interval.ms=0"),
+	} {
+		t.Run(c.protocol, func(t *testing.T) {
+			result.Settles = append(result.Settles, settle(t, c, rounds, scaleMembers, scaleMoving, scalePartitions))
+		})
+	}
+	for _, c := range []heartbeatCase{classicHeartbeats, consumerHeartbeats} {
+		t.Run(c.protocol+" heartbeats", func(t *testing.T) {
+			h := heartbeats(t, c, groups, scaleConnections, scaleWindows, scaleWindow)
+			result.Heartbeats = append(result.Heartbeats, h)
+			for n, w := range h.Windows {
+				if w.Percent > cpuLimit {
+					t.Errorf("window %d: %.1f %% of a core, the limit is %.0f %%", n+1, w.Percent, cpuLimit)
+				}
+			}
+		})
+	}
+	if path := os.Getenv("GROUP_SCALE_RESULT"); path != "" {
+		must(t, "keeping the result", result.Save(path))
+	}
+}

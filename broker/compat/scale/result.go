@@ -1,0 +1,130 @@
+package scale
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// ResultVersion is the version of the file's form; Load refuses others.
+const ResultVersion = 1
+
+// Result is one run.
+type Result struct {
+	Version int    `json:"version"`
+	Commit  string `json:"commit"` // that was measured, "-dirty" when it was changed
+	Cores   int    `json:"cores"`  // that broker and clients shared
+	// Settles are the groups of many members, Heartbeats the many groups, in the order in which they ran.
+	Settles    []Settle     `json:"settles"`
+	Heartbeats []Heartbeats `json:"heartbeats"`
+}
+
+// Settle is how long one group took, in seconds, a figure a round: from the
+// first client's start, from the first goodbye of those that left at once, and
+// from the start of the first that came back.
+type Settle struct {
+	Protocol   string    `json:"protocol"` // and the assignor
+	Settings   []string  `json:"settings"` // those that are not the default ones
+	Members    int       `json:"members"`
+	Moving     int       `json:"moving"` // how many left and came back
+	Partitions int       `json:"partitions"`
+	Start      []float64 `json:"start_seconds"`
+	Leave      []float64 `json:"leave_seconds"`
+	Return     []float64 `json:"return_seconds"`
+	Load       float64   `json:"load"` // of the machine before it, as many processes wanted to run in the last minute
+}
+
+// Heartbeats is what many groups of one member cost the broker.
+type Heartbeats struct {
+	Protocol    string   `json:"protocol"`
+	Groups      int      `json:"groups"`
+	Connections int      `json:"connections"`
+	IntervalMs  int64    `json:"interval_ms"`
+	JoinSeconds float64  `json:"join_seconds"` // until all groups were formed
+	IdlePercent float64  `json:"idle_percent"` // of one core, the broker before it had groups
+	Windows     []Window `json:"windows"`
+	ResidentMiB int64    `json:"resident_mib"` // the broker's, at the end
+}
+
+// Window is one stretch of measuring.
+type Window struct {
+	Seconds float64 `json:"seconds"`
+	Beats   int64   `json:"heartbeats"`
+	Percent float64 `json:"percent"` // of one core, user and system, what the idle broker takes not counted
+	Load    float64 `json:"load"`    // of the machine after it
+}
+
+// fileLimit bounds a result's file, in bytes.
+const fileLimit = 1 << 20
+
+// ErrNotAResult is what Save and Load say of a result that cannot be one.
+var ErrNotAResult = errors.New("not a result of group-scale")
+
+// check: what is shown was measured at least once.
+func (r Result) check() error {
+	switch {
+	case r.Version != ResultVersion:
+		return fmt.Errorf("%w: its version is %d, not %d", ErrNotAResult, r.Version, ResultVersion)
+	case r.Commit == "" || r.Cores < 1:
+		return fmt.Errorf("%w: it lacks the commit or the cores", ErrNotAResult)
+	case len(r.Settles)+len(r.Heartbeats) == 0:
+		return fmt.Errorf("%w: nothing was measured", ErrNotAResult)
+	}
+	for _, s := range r.Settles {
+		if s.Protocol == "" || s.Members < 1 || s.Partitions < 1 || len(s.Start) == 0 || len(s.Leave) == 0 || len(s.Return) == 0 {
+			return fmt.Errorf("%w: a group without a protocol, a member, a partition or a round: %+v", ErrNotAResult, s)
+		}
+	}
+	for _, h := range r.Heartbeats {
+		if h.Protocol == "" || h.Groups < 1 || h.Connections < 1 || h.IntervalMs < 1 || len(h.Windows) == 0 {
+			return fmt.Errorf("%w: heartbeats without a protocol, a group, a connection, an interval or a window: %+v", ErrNotAResult, h)
+		}
+	}
+	return nil
+}
+
+// Save writes the result to a file, in a folder that it makes. The file is whole or not there.
+func (r Result) Save(path string) error {
+	if err := r.check(); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// Load reads a result; the error of a file that is not there is fs.ErrNotExist.
+func Load(path string) (Result, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Result{}, err
+	}
+	if info.Size() > fileLimit {
+		return Result{}, fmt.Errorf("%w: %s has %d bytes", ErrNotAResult, path, info.Size())
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Result{}, err
+	}
+	var r Result
+	fields := json.NewDecoder(bytes.NewReader(text))
+	fields.DisallowUnknownFields()
+	if err := fields.Decode(&r); err != nil {
+		return Result{}, fmt.Errorf("%w: %s: %w", ErrNotAResult, path, err)
+	}
+	if err := r.check(); err != nil {
+		return Result{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}

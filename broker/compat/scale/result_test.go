@@ -1,0 +1,87 @@
+package scale
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func sound() Result {
+	return Result{Version: ResultVersion, Commit: "abc", Cores: 2,
+		Settles: []Settle{{Protocol: "classic range", Settings: []string{"a=1"}, Members: 100, Moving: 10, Partitions: 500,
+			Start: []float64{2, 1, 4}, Leave: []float64{1}, Return: []float64{3, 4}, Load: 0.5}},
+		Heartbeats: []Heartbeats{{Protocol: "classic", Groups: 10, Connections: 2, IntervalMs: 3000, JoinSeconds: 1, IdlePercent: 0.2,
+			Windows: []Window{{Seconds: 60, Beats: 120, Percent: 4.25, Load: 1}, {Seconds: 40, Beats: 80, Percent: 5, Load: 2}}, ResidentMiB: 80}}}
+}
+
+func TestAResultIsKeptAsItWas(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "deep", "group-scale.json")
+	if _, err := Load(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("before: %v", err)
+	}
+	if err := sound().Save(path); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(sound(), got); diff != "" {
+		t.Errorf("-saved +loaded:\n%s", diff)
+	}
+}
+
+func TestWhatIsNoResultIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*Result){
+		"another version":               func(r *Result) { r.Version++ },
+		"no commit":                     func(r *Result) { r.Commit = "" },
+		"no cores":                      func(r *Result) { r.Cores = 0 },
+		"nothing measured":              func(r *Result) { r.Settles, r.Heartbeats = nil, nil },
+		"a group without a round":       func(r *Result) { r.Settles[0].Return = nil },
+		"a group without a member":      func(r *Result) { r.Settles[0].Members = 0 },
+		"heartbeats without a window":   func(r *Result) { r.Heartbeats[0].Windows = nil },
+		"heartbeats without a protocol": func(r *Result) { r.Heartbeats[0].Protocol = "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := sound()
+			change(&r)
+			folder := t.TempDir()
+			if err := r.Save(filepath.Join(folder, "r.json")); !errors.Is(err, ErrNotAResult) {
+				t.Errorf("Save: %v", err)
+			}
+			if left, err := os.ReadDir(folder); err != nil || len(left) != 0 {
+				t.Errorf("it left %v, %v", left, err)
+			}
+		})
+	}
+	path := filepath.Join(t.TempDir(), "r.json")
+	for name, text := range map[string]string{"no JSON": "{", "an unknown field": `{"version":1,"commit":"a","cores":1,"surprise":1}`, "too long": strings.Repeat(" ", fileLimit+1)} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path); !errors.Is(err, ErrNotAResult) {
+			t.Errorf("Load of %s: %v", name, err)
+		}
+	}
+}
+
+func TestSection(t *testing.T) {
+	if text := Section(Result{}); text != "" {
+		t.Errorf("nothing measured: %q", text)
+	}
+	text := Section(sound())
+	for _, line := range []string{
+		"`make group-scale`, at abc, broker and clients on the same 2 cores.",
+		"| classic range | `a=1` | 100 ∓ 10 | 500 | 3 | 2.00, 4.00 | 1.00, 1.00 | 3.50, 4.00 | 0.5 |",
+		"| classic | 10 | 2 | 3000 ms | 1.0 s | 2 | 4.2, 5.0 | 0.2 | 80 MiB | 1.0, 2.0 |",
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %q in\n%s", line, text)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -265,6 +266,72 @@ func TestLoading(t *testing.T) {
 		close(l.replayAt)
 		expect(t, "fetch after", fetched(c, "g"), "ok")
 	})
+}
+
+// A shard that has nothing to do serves a request in its caller's goroutine: the
+// answer is there at once, unless something must be written for it.
+func TestAnIdleShardAnswersAtOnce(t *testing.T) {
+	c := begin(t, &memoryLog{})
+	defer c.Close()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(c.Start(background))
+	id, generation := enter(t, c, "g")
+	in := kmsg.NewPtrHeartbeatRequest()
+	in.Group, in.MemberID, in.Generation = "g", id, generation
+	s, err := c.shardOf(background, "g")
+	must(err)
+	await := func(what string, is func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); !is(); runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatal(what)
+			}
+		}
+	}
+	idle := func() bool {
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		return s.waiting.Load() == 0 && len(s.records) == 0
+	}
+	await("the shard is never idle", func() bool {
+		if !idle() {
+			return false
+		}
+		code, is := c.Heartbeat(background, in).Now()
+		return is && code == 0
+	})
+	s.mutex.Lock() // as when it is at work
+	busy := c.Heartbeat(background, in)
+	if _, is := busy.Now(); is {
+		t.Error("a heartbeat was served while the shard was at work")
+	}
+	second := c.Heartbeat(background, in)
+	s.mutex.Unlock()
+	expect(t, "the first that waited", codeName(busy.Wait(background)), "ok")
+	expect(t, "the second", codeName(second.Wait(background)), "ok")
+	await("what waited is still counted", idle)
+}
+
+// A request does not overtake one that was only told before it.
+func TestNothingIsOvertaken(t *testing.T) {
+	c := begin(t, &memoryLog{})
+	defer c.Close()
+	if err := c.Start(background); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2000 {
+		in := commitOf("g", "", -1, int64(i))
+		c.TopicDeleted(background, in.Offsets[0].Topic)
+		expect(t, "commit", codeName(c.Commit(background, in).Wait(background)[0]), "ok")
+		if got, want := fetched(c, "g"), fmt.Sprintf("ok t-3=%d", i); got != want {
+			t.Fatalf("%s, want %s: the commit was forgotten with the topic that had been deleted before it", got, want)
+		}
+	}
 }
 
 func TestABlockedShardRefusesInTheEnd(t *testing.T) {

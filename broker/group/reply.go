@@ -9,6 +9,15 @@ import (
 
 // send puts a command into the queue, waiting for room at most the answer timeout.
 func (s *shard) send(ctx context.Context, c command) error {
+	s.waiting.Add(1)
+	err := s.enqueue(ctx, c)
+	if err != nil {
+		s.waiting.Add(-1)
+	}
+	return err
+}
+
+func (s *shard) enqueue(ctx context.Context, c command) error {
 	select {
 	case s.queue <- c:
 		return nil
@@ -42,6 +51,16 @@ func answered[T any](v T) *Reply[T] {
 	r := &Reply[T]{answer: make(chan T, 1)}
 	r.answer <- v
 	return r
+}
+
+// Now returns the answer if it is there already; then Wait is not called.
+func (r *Reply[T]) Now() (v T, is bool) {
+	select {
+	case v = <-r.answer:
+		return v, true
+	default:
+		return v, false
+	}
 }
 
 // Wait returns the answer, or a refusal when ctx ends, the shard stops or the
@@ -96,11 +115,14 @@ func ask[T any](ctx context.Context, c *Coordinator, group string, refuse func(i
 
 func askShard[T any](ctx context.Context, s *shard, refuse func(int16) T, run func(*shard, *Reply[T])) *Reply[T] {
 	r := &Reply[T]{answer: make(chan T, 1), refuse: refuse, done: s.done, timeout: s.config.answerTimeout}
-	err := s.send(ctx, command{
+	c := command{
 		run:    func(s *shard) { run(s, r) },
 		refuse: func(code int16) { r.answer <- refuse(code) },
-	})
-	if err != nil {
+	}
+	if s.serveHere(c) {
+		return r
+	}
+	if err := s.send(ctx, c); err != nil {
 		return answered(refuse(protocol.CodeOf(err)))
 	}
 	return r

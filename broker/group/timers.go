@@ -10,11 +10,15 @@ type groupTimer struct {
 	group    string
 	key      timerKey
 	deadline time.Time
-	index    int // in the heap
+	// at is where the timer stands in the heap, never after its deadline: one
+	// that is only moved to later, as a session is by every heartbeat, stays where it is
+	// until it comes to the top.
+	at    time.Time
+	index int // in the heap
 }
 
-// timers is the heap of a shard's running timers, earliest first. It is owned
-// by the shard's goroutine.
+// timers is the heap of a shard's running timers, earliest first. The shard's
+// mutex guards it.
 type timers struct {
 	heap  timerHeap
 	named map[string]map[timerKey]*groupTimer // by group
@@ -34,15 +38,23 @@ func (t *timers) apply(group string, now time.Time, c timerChange) {
 	deadline := now.Add(time.Duration(c.afterMs) * time.Millisecond)
 	if running != nil {
 		running.deadline = deadline
-		heap.Fix(&t.heap, running.index)
+		if deadline.Before(running.at) {
+			t.place(running)
+		}
 		return
 	}
 	if t.named[group] == nil {
 		t.named[group] = map[timerKey]*groupTimer{}
 	}
-	running = &groupTimer{group: group, key: c.key, deadline: deadline}
+	running = &groupTimer{group: group, key: c.key, deadline: deadline, at: deadline}
 	t.named[group][c.key] = running
 	heap.Push(&t.heap, running)
+}
+
+// place puts a timer where its deadline is.
+func (t *timers) place(r *groupTimer) {
+	r.at = r.deadline
+	heap.Fix(&t.heap, r.index)
 }
 
 func (t *timers) drop(r *groupTimer) {
@@ -60,28 +72,33 @@ func (t *timers) forget(group string) {
 	}
 }
 
-// next returns the earliest deadline, if any timer runs.
+// next returns a time at which to look for one that is due, not after the
+// earliest deadline, if any timer runs.
 func (t *timers) next() (time.Time, bool) {
 	if len(t.heap) == 0 {
 		return time.Time{}, false
 	}
-	return t.heap[0].deadline, true
+	return t.heap[0].at, true
 }
 
 // due takes out one timer that is due at now.
 func (t *timers) due(now time.Time) (*groupTimer, bool) {
-	if len(t.heap) == 0 || t.heap[0].deadline.After(now) {
-		return nil, false
+	for len(t.heap) > 0 && !t.heap[0].at.After(now) {
+		r := t.heap[0]
+		if r.deadline.After(now) {
+			t.place(r)
+			continue
+		}
+		t.drop(r)
+		return r, true
 	}
-	r := t.heap[0]
-	t.drop(r)
-	return r, true
+	return nil, false
 }
 
 type timerHeap []*groupTimer
 
 func (h timerHeap) Len() int           { return len(h) }
-func (h timerHeap) Less(i, j int) bool { return h[i].deadline.Before(h[j].deadline) }
+func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
 func (h timerHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j

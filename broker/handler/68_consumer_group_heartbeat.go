@@ -20,5 +20,8 @@ func handleConsumerGroupHeartbeat(h *Handler, ctx context.Context, r *Request, i
 	}
 	from := group.Client{ID: string(r.ClientID), Host: r.Peer}
 	reply := h.Groups.ConsumerHeartbeat(ctx, from, in.(*kmsg.ConsumerGroupHeartbeatRequest))
+	if response, is := reply.Now(); is {
+		return Answer{Response: response} // most heartbeats change nothing
+	}
 	return Answer{Wait: func(ctx context.Context) kmsg.Response { return reply.Wait(ctx) }}
 }

@@ -19,5 +19,8 @@ func handleShareGroupHeartbeat(h *Handler, ctx context.Context, r *Request, in k
 	}
 	from := group.Client{ID: string(r.ClientID), Host: r.Peer}
 	reply := h.Groups.ShareHeartbeat(ctx, from, in.(*kmsg.ShareGroupHeartbeatRequest))
+	if response, is := reply.Now(); is {
+		return Answer{Response: response} // most heartbeats change nothing
+	}
 	return Answer{Wait: func(ctx context.Context) kmsg.Response { return reply.Wait(ctx) }}
 }

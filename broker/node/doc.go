@@ -11,8 +11,9 @@
 //	                         never for a group shard, whom its markers' goroutine waits for
 //	group share jobs         a goroutine, not a lock: waits for the metadata and for a share shard
 //	cluster.Metadata.mu      one command at a time; held across OnImage
-//	group shard              a goroutine, not a lock: waits for nothing above
-//	share shard              likewise
+//	group shard              a mutex that its goroutine takes, or who asks it and finds it idle: waits for
+//	                         nothing above. Under a lock above it is only told something (send), never asked
+//	share shard              a goroutine, not a lock: waits for nothing above
 //	handler shareSessions.mu nothing is taken under it
 //	share.Set.mu             then share.Partition.mu, which reads the log, then lockKeeper.mu; nothing
 //	                         waits for a shard under them

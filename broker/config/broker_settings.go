@@ -145,7 +145,7 @@ func groupSettings() []Setting {
 	return []Setting{
 		broker("group.min.session.timeout.ms", Int, "6000", atLeast(1), "Shortest session timeout a member may ask for, in milliseconds."),
 		broker("group.max.session.timeout.ms", Int, "1800000", atLeast(1), "Longest session timeout a member may ask for, in milliseconds."),
-		broker("group.initial.rebalance.delay.ms", Int, "3000", atLeast(0), "How long an empty group waits for more members before its first rebalance, in milliseconds."),
+		broker("group.initial.rebalance.delay.ms", Int, "3000", atLeast(0), "How long an empty group waits for more members before its first rebalance, in milliseconds: until none has come for that long, at most the rebalance timeout. Kafka waits in whole steps of it, so twice as long where all members start at once."),
 		broker("group.max.size", Int, "2147483647", atLeast(1), "Most members of one group."),
 		broker("offset.metadata.max.bytes", Int, "4096", atLeast(0), "Longest metadata string of an offset commit, in bytes."),
 		broker("offsets.commit.timeout.ms", Int, "5000", atLeast(1), "How long an offset commit may take to become durable, in milliseconds."),

@@ -222,10 +222,9 @@ type group struct {
 	awaiting  int                 // members whose JoinGroup is held
 	nextSeq   uint64
 
-	// newMemberAdded prolongs the initial rebalance delay.
-	newMemberAdded bool
-	// initial rebalance: what is left of the delay's budget and the delay that runs.
-	initialLeftMs, initialDelayMs int64
+	// Initial rebalance: when the last member came, which prolongs the delay,
+	// and by how much it may still be prolonged.
+	lastAddedMs, initialLeftMs int64
 
 	// subscribed holds the topics of the members of the present generation, nil
 	// when they cannot be known (no generation yet, or not a `consumer` subscription).

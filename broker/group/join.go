@@ -183,7 +183,7 @@ func (g *group) addMember(s *step, id string, in joinInput) {
 	}
 	m.take(in)
 	if g.state == preparingRebalance && g.previous == empty {
-		g.newMemberAdded = true
+		g.lastAddedMs = s.nowMs
 	}
 	g.add(m, in.ProtocolType)
 	s.set(timerKey{sessionTimer, m.id}, g.limits.newMemberTimeoutMs)
@@ -303,14 +303,13 @@ func (g *group) prepare(s *step) {
 	g.become(s, preparingRebalance)
 	switch {
 	case first:
-		g.newMemberAdded = false
-		g.initialDelayMs = g.limits.initialDelayMs
+		g.lastAddedMs = s.nowMs
 		g.initialLeftMs = max(g.rebalanceTimeoutMs()-g.limits.initialDelayMs, 0)
-		if g.initialDelayMs <= 0 {
+		if g.limits.initialDelayMs <= 0 {
 			g.complete(s)
 			return
 		}
-		s.set(timerKey{kind: joinTimer}, g.initialDelayMs)
+		s.set(timerKey{kind: joinTimer}, g.limits.initialDelayMs)
 	case g.allJoined():
 		g.complete(s)
 	default:
@@ -323,12 +322,12 @@ func (g *group) joinExpired(s *step) {
 	if g.state != preparingRebalance {
 		return
 	}
-	if g.previous == empty && g.newMemberAdded && g.initialLeftMs > 0 {
-		// Members keep coming: wait once more, within the rebalance timeout.
-		g.newMemberAdded = false
-		delay := min(g.limits.initialDelayMs, g.initialLeftMs)
-		g.initialLeftMs = max(g.initialLeftMs-g.initialDelayMs, 0)
-		g.initialDelayMs = delay
+	if quietMs := s.nowMs - g.lastAddedMs; g.previous == empty && quietMs >= 0 && quietMs < g.limits.initialDelayMs && g.initialLeftMs > 0 {
+		// Members keep coming: wait until none has for the delay, within the
+		// rebalance timeout. Kafka waits the whole delay once more, so that a group
+		// whose members all start at once settles after twice the delay.
+		delay := min(g.limits.initialDelayMs-quietMs, g.initialLeftMs)
+		g.initialLeftMs -= delay
 		s.set(timerKey{kind: joinTimer}, delay)
 		return
 	}

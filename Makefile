@@ -18,7 +18,7 @@ BUDGET   ?= 30m
 TRIALFLAGS = $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(BLOCKS),--blocks $(BLOCKS)) $(if $(CLIENT),--client $(CLIENT)) $(if $(OUT),--out $(OUT)) $(if $(JUNIT),--junit $(JUNIT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-go build scenario compare gate prove-gate prove-interrupt prove-tune tune-race versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger check-formats compat compat-exactly-once compat-groups compaction-scale differential targets docs clean
+.PHONY: help setup setup-go build scenario compare gate prove-gate prove-interrupt prove-tune tune-race versus test test-go test-java smoke race fuzz lint doctor pgo kill-loop prove-ledger check-formats compat compat-exactly-once group-scale compaction-scale differential targets docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-20s %s\n",$$1,$$2}' Makefile
@@ -100,8 +100,8 @@ compat: setup build ## real clients, Kafka's own tools and the differential test
 compat-exactly-once: setup build ## TransactionalMessageCopier over RECORDS=1000000 with aborts while the broker is killed KILLS=10 times: no loss, no duplicate, nothing aborted
 	@tools/checks/compat.sh -suites exactly-once -records $${RECORDS:-1000000} -kills $${KILLS:-10}
 
-compat-groups: build ## how long 100 members over 500 partitions take to settle, and the CPU that N=10000 heartbeating groups cost
-	@FLUXMQ_LARGE_GROUP=1 FLUXMQ_MANY_GROUPS=$${N:-10000} $(GO) test ./broker/compat -run '^(TestLargeGroup|TestManyGroups)$$' -count=1 -v -timeout 20m
+group-scale: build ## how long 100 members over 500 partitions take to settle in ROUNDS=5 rounds, and the CPU that N=10000 heartbeating groups cost (about 12 minutes); writes COMPATIBILITY.md
+	@tools/checks/group-scale.sh $(COMMIT) $${ROUNDS:-5} $${N:-10000}
 
 differential: setup build ## the same requests to our broker and to Apache Kafka, replies compared [DIFFERENTIAL_VERSIONS=all]
 	@tools/checks/differential.sh

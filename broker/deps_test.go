@@ -46,8 +46,9 @@ var arrows = map[string][]string{
 	// These read replies and results, never a broker's insides.
 	"compat/differential": {"protocol", "record"},
 	"compat/suite":        nil,
+	"compat/scale":        nil,
 	"compat/clients":      {"compat/suite"},
-	"compat/report":       {"compat/differential", "compat/suite"},
+	"compat/report":       {"compat/differential", "compat/scale", "compat/suite"},
 }
 
 // Tests may look further: they build what they test.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"fluxmq/broker/compat/differential"
+	"fluxmq/broker/compat/scale"
 	"fluxmq/broker/compat/suite"
 )
 
@@ -33,6 +34,7 @@ func run(results, page string) error {
 const (
 	differentialFile = "differential.json"
 	clientsFolder    = "clients"
+	scaleFile        = "group-scale.json"
 )
 
 // pageOf makes the page of what results there are.
@@ -45,5 +47,9 @@ func pageOf(results string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return write(apis, clients), nil
+	groups, err := scale.Load(filepath.Join(results, scaleFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return write(apis, clients, groups), nil
 }

@@ -7,14 +7,16 @@ import (
 	"strings"
 
 	"fluxmq/broker/compat/differential"
+	"fluxmq/broker/compat/scale"
 	"fluxmq/broker/compat/suite"
 )
 
 // write is the whole page.
-func write(result differential.Result, clients []suite.Result) []byte {
+func write(result differential.Result, clients []suite.Result, groups scale.Result) []byte {
 	var b bytes.Buffer
-	b.WriteString("# Compatibility\n\nWritten by `make compat` from `broker/compat/results`; what is changed here by hand is lost.\n")
+	b.WriteString("# Compatibility\n\nWritten by `make compat` and `make group-scale` from `broker/compat/results`; what is changed here by hand is lost.\n")
 	b.WriteString(suite.Section(clients))
+	b.WriteString(scale.Section(groups))
 	if len(result.APIs) > 0 {
 		writeAPIs(&b, result)
 		writeAllowed(&b, result.Cases)

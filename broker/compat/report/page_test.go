@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"fluxmq/broker/compat/differential"
+	"fluxmq/broker/compat/scale"
 	"fluxmq/broker/compat/suite"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,7 +40,9 @@ func sample() (differential.Result, []suite.Result) {
 }
 
 func TestPage(t *testing.T) {
-	got := string(write(sample()))
+	result, clients := sample()
+	groups := scale.Result{Version: scale.ResultVersion, Commit: "abc", Cores: 2, Heartbeats: []scale.Heartbeats{{Protocol: "classic", Groups: 10, Connections: 2, IntervalMs: 3000, Windows: []scale.Window{{Seconds: 60, Beats: 120, Percent: 4}}}}}
+	got := string(write(result, clients, groups))
 	golden := filepath.Join("testdata", "page.md")
 	if *rewrite {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {

@@ -43,7 +43,7 @@ func (c CleanerConfig) withDefaults() CleanerConfig {
 // Cleaner holds the memory that compacting a log needs, for one log after the
 // other: the offset map, never larger than log.cleaner.dedupe.buffer.size however many
 // keys a log has, and the buffers. One batch is held decompressed beside them.
-// One goroutine at a time.
+// One goroutine at a time; Close frees what the garbage collector does not know.
 type Cleaner struct {
 	cfg         CleanerConfig
 	keys        offsetMap
@@ -57,6 +57,9 @@ func NewCleaner(cfg CleanerConfig) *Cleaner {
 	half := max(cfg.BufferBytes/2, 4<<10)
 	return &Cleaner{cfg: cfg, read: make([]byte, half), write: make([]byte, half), pace: pace{perSecond: cfg.BytesPerSecond}}
 }
+
+// Close gives the offset map's memory back; a cleaning may follow all the same.
+func (c *Cleaner) Close() error { return c.keys.free() }
 
 // MapBytes is the memory that the offset map takes now.
 func (c *Cleaner) MapBytes() int64 { return int64(cap(c.keys.entries)) * offsetMapEntrySize }
@@ -108,6 +111,9 @@ func (l *Log) Compact(ctx context.Context, c *Cleaner, checkpoint, stable int64)
 	}
 	if part.DirtyBytes == 0 {
 		return Compacted{CleanedTo: part.FirstDirty}, nil
+	}
+	if err := c.keys.reset(c.slots(part.End-part.FirstDirty), c.cfg.LoadFactor); err != nil {
+		return Compacted{}, err
 	}
 	r := l.newCleaning(c, part)
 	if err = r.indexKeys(ctx); err == nil {
@@ -173,7 +179,6 @@ func (l *Log) newCleaning(c *Cleaner, part Cleanable) *cleaning {
 		r.producers[id] = last
 	}
 	l.mu.Unlock()
-	c.keys.reset(c.slots(part.End-part.FirstDirty), c.cfg.LoadFactor)
 	return r
 }
 

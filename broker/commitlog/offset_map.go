@@ -3,7 +3,11 @@ package commitlog
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"math/bits"
+	"unsafe"
+
+	"github.com/edsrzf/mmap-go"
 )
 
 // offsetMap remembers, for the dirty part of a log, the largest offset of each
@@ -12,8 +16,12 @@ import (
 // the key is. Two keys with the same 16 bytes would cost the older one its
 // records, hence a hash for which nobody can find such a pair. Open
 // addressing, probed one after the other; nothing is ever taken out.
+//
+// Its memory is not of the garbage-collected heap, which would let as much
+// again grow beside it before it collects.
 type offsetMap struct {
-	entries []offsetMapEntry
+	entries []offsetMapEntry // in memory
+	memory  mmap.MMap
 	size    int
 	limit   int // entries that the load factor allows
 	// latest is the offset up to which the log is in the map, -1 none.
@@ -29,17 +37,37 @@ const offsetMapEntrySize = 24
 
 // reset makes the map empty with so many slots, at least two, reusing its
 // memory when that is enough. loadFactor, in (0, 1], is how full it may get;
-// one slot always stays free, which is what ends a probe.
-func (m *offsetMap) reset(slots int, loadFactor float64) {
+// one slot always stays free, which is what ends a probe. The error is the
+// system's, when it has no more memory.
+func (m *offsetMap) reset(slots int, loadFactor float64) error {
 	slots = max(slots, 2)
 	if cap(m.entries) < slots {
-		m.entries = make([]offsetMapEntry, slots)
+		if err := m.free(); err != nil {
+			return err
+		}
+		memory, err := mmap.MapRegion(nil, slots*offsetMapEntrySize, mmap.RDWR, mmap.ANON, 0)
+		if err != nil {
+			return fmt.Errorf("%d bytes for the offset map: %w", slots*offsetMapEntrySize, err)
+		}
+		m.memory = memory
+		m.entries = unsafe.Slice((*offsetMapEntry)(unsafe.Pointer(unsafe.SliceData(memory))), slots) // page-aligned, and no pointer in it
 	} else {
 		m.entries = m.entries[:slots]
 		clear(m.entries)
 	}
 	m.size, m.latest = 0, -1
 	m.limit = min(max(int(float64(slots)*loadFactor), 1), slots-1)
+	return nil
+}
+
+// free gives the memory back; reset may follow.
+func (m *offsetMap) free() error {
+	memory := m.memory
+	m.entries, m.memory, m.size, m.limit = nil, nil, 0, 0
+	if memory == nil {
+		return nil
+	}
+	return memory.Unmap()
 }
 
 func hashOf(key []byte) (hash [16]byte) {

@@ -11,9 +11,12 @@ import (
 func TestOffsetMapAgainstMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var m offsetMap
+		defer m.free()
 		for range rapid.IntRange(1, 3).Draw(t, "uses") {
 			slots := rapid.IntRange(0, 40).Draw(t, "slots")
-			m.reset(slots, rapid.Float64Range(0.01, 1).Draw(t, "load factor"))
+			if err := m.reset(slots, rapid.Float64Range(0.01, 1).Draw(t, "load factor")); err != nil {
+				t.Fatal(err)
+			}
 			if len(m.entries) != max(slots, 2) || m.limit < 1 || m.limit >= len(m.entries) {
 				t.Fatalf("%d slots asked for, %d made, %d may be used", slots, len(m.entries), m.limit)
 			}
@@ -54,7 +57,10 @@ func TestOffsetMapMemory(t *testing.T) {
 		t.Fatalf("an entry takes %d bytes", size)
 	}
 	var m offsetMap
-	m.reset(1000, 0.9)
+	defer m.free()
+	if err := m.reset(1000, 0.9); err != nil {
+		t.Fatal(err)
+	}
 	first := &m.entries[0]
 	for i := range 2000 {
 		m.put(fmt.Appendf(nil, "key-%d", i), int64(i))
@@ -62,7 +68,9 @@ func TestOffsetMapMemory(t *testing.T) {
 	if m.size != 900 || cap(m.entries) != 1000 {
 		t.Fatalf("%d entries in %d slots", m.size, cap(m.entries))
 	}
-	m.reset(500, 0.9)
+	if err := m.reset(500, 0.9); err != nil {
+		t.Fatal(err)
+	}
 	if &m.entries[0] != first || m.get([]byte("key-1")) != -1 {
 		t.Fatal("the memory was not used again, or not emptied")
 	}
@@ -70,7 +78,10 @@ func TestOffsetMapMemory(t *testing.T) {
 
 func BenchmarkOffsetMap(b *testing.B) {
 	var m offsetMap
-	m.reset(1<<20, 0.9)
+	defer m.free()
+	if err := m.reset(1<<20, 0.9); err != nil {
+		b.Fatal(err)
+	}
 	keys := make([][]byte, 1<<20)
 	for i := range keys {
 		keys[i] = fmt.Appendf(nil, "key-%d", i)

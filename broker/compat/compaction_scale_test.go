@@ -23,10 +23,10 @@ const (
 	scaleValue  = 1 << 10 // bytes, of noise
 	probeEvery  = 2 * time.Millisecond
 	probeBefore = 20 * time.Second
-	// mapBytes is what 1,000,000 keys need of log.cleaner.dedupe.buffer.size at a
-	// load factor of 0.9, at 24 bytes each; the rest of the allowance is buffers and the heap's slack.
-	mapBytes       = scaleKeys * 24 * 10 / 9
-	memoryBesideIt = 64 << 20
+	// mapBytes is log.cleaner.dedupe.buffer.size by default: nobody knows how many keys so many
+	// records have. The rest of the allowance is buffers and the heap's slack.
+	mapBytes       = 128 << 20
+	memoryBesideIt = 32 << 20
 )
 
 // TestCompactionAtScale compacts a log of COMPACTION_GIB GiB with 1,000,000 keys
@@ -39,7 +39,11 @@ func TestCompactionAtScale(t *testing.T) {
 	if err != nil || gib < 1 {
 		t.Skip("COMPACTION_GIB is not set: `make compaction-scale` sets it")
 	}
-	b := newProcess(t, "--override", "log.cleaner.backoff.ms=100", "--override", "log.segment.delete.delay.ms=0")
+	args := []string{"--override", "log.cleaner.backoff.ms=100", "--override", "log.segment.delete.delay.ms=0"}
+	if rate := os.Getenv("COMPACTION_RATE"); rate != "" {
+		args = append(args, "--override", "log.cleaner.io.max.bytes.per.second="+rate)
+	}
+	b := newProcess(t, args...)
 	b.start(t)
 	admin, err := kgo.NewClient(kgo.SeedBrokers(b.addr()))
 	if err != nil {

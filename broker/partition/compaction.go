@@ -43,10 +43,11 @@ func (s *Set) Cleaner() CleanerStats {
 func (s *Set) Compact(ctx context.Context, cfg commitlog.CleanerConfig) (*Partition, commitlog.Compacted, error) {
 	p, err := s.dirtiest(ctx)
 	if p == nil {
-		s.cleaner = nil // its memory is free while there is nothing to do
-		return nil, commitlog.Compacted{}, err
+		// Its memory is free while there is nothing to do.
+		return nil, commitlog.Compacted{}, errors.Join(err, s.closeCleaner())
 	}
 	if s.cleaner == nil || s.cleanerConfig != cfg {
+		err = errors.Join(err, s.closeCleaner())
 		s.cleaner, s.cleanerConfig = commitlog.NewCleaner(cfg), cfg
 	}
 	if !p.cleanMu.TryLock() {
@@ -67,6 +68,17 @@ func (s *Set) Compact(ctx context.Context, cfg commitlog.CleanerConfig) (*Partit
 		return nil, done, err // its last segment is being rolled this moment
 	}
 	return p, done, err
+}
+
+// closeCleaner gives the memory for cleaning back. The goroutine of Compact, or
+// Close behind it.
+func (s *Set) closeCleaner() error {
+	c := s.cleaner
+	s.cleaner = nil
+	if c == nil {
+		return nil
+	}
+	return c.Close()
 }
 
 // dirtiest looks at all compacted logs.

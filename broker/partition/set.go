@@ -545,7 +545,7 @@ func (s *Set) Close() error {
 	for _, d := range s.dirs {
 		errs = append(errs, s.closeDir(d, last[d], bad[d]))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.closeCleaner())...) // whoever called Compact has ended
 }
 
 // closeDir makes a directory's closed logs durable and releases it; bad is what

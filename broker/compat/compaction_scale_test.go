@@ -167,14 +167,19 @@ func residentBytes(t *testing.T, b *brokerProcess) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
+	total, found := int64(0), 0
 	for line := range strings.Lines(string(text)) {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "RssAnon: %d kB", &kib); n == 1 {
-			return kib << 10
+		for _, kind := range []string{"RssAnon:", "RssShmem:"} { // the map of keys is of the second kind
+			var kib int64
+			if n, _ := fmt.Sscanf(line, kind+" %d kB", &kib); n == 1 {
+				total, found = total+kib<<10, found+1
+			}
 		}
 	}
-	t.Fatalf("no RssAnon in the status:\n%s", text)
-	return 0
+	if found != 2 {
+		t.Fatalf("the status says nothing of memory:\n%s", text)
+	}
+	return total
 }
 
 // checkTable reads the whole log back.

@@ -25,11 +25,6 @@ func (g *group) joinConsumer(s *step, in joinInput) {
 		answer(joinError("", protocol.ErrInconsistentGroupProtocol.Code))
 		return
 	}
-	subscription, err := subscriptionOf(in.Protocols[0].Metadata) // all say the same
-	if err != nil {
-		answer(joinError("", protocol.ErrInconsistentGroupProtocol.Code))
-		return
-	}
 	id := in.MemberID
 	if id == "" {
 		if id = in.freshID; in.Version >= 4 && in.InstanceID == nil {
@@ -40,6 +35,11 @@ func (g *group) joinConsumer(s *step, in joinInput) {
 	before, former, no := c.find(id, in.InstanceID, in.InstanceID == nil || in.MemberID == "", true)
 	if no != nil {
 		answer(joinError("", no.code))
+		return
+	}
+	subscription, err := subscriptionOf(in.Protocols[0].Metadata) // all say the same
+	if err != nil {
+		answer(joinError("", protocol.ErrUnknownServerError.Code)) // Kafka has no code for bytes that are no subscription
 		return
 	}
 

@@ -194,6 +194,15 @@ func TestListAndDescribeBothTypes(t *testing.T) {
 			expect(t, fmt.Sprint("list ", f.states, f.types), listed(c, f.states, f.types), f.want)
 		}
 
+		// A classic member of a consumer group gets an id like the others have, without its client id.
+		if id := c.Join(background, Client{"client", "/h"}, joinRequest("new", "")).Wait(background); codeName(id.ErrorCode) != "MEMBER_ID_REQUIRED" || strings.Contains(id.MemberID, "client") {
+			t.Errorf("a classic member got %+v", id)
+		}
+		// The target of a group that all have left is the one before (Kafka 4.3).
+		if d := c.DescribeConsumer(background, "left").Wait(background); d.ErrorCode != 0 || d.State != "Empty" || d.Epoch != 3 || d.AssignmentEpoch != 2 {
+			t.Errorf("described as %+v", d)
+		}
+
 		d := c.DescribeConsumer(background, "new").Wait(background)
 		if d.ErrorCode != 0 || d.State != "Stable" || d.Epoch != 2 || d.AssignmentEpoch != 2 || d.AssignorName != "uniform" || len(d.Members) != 1 {
 			t.Errorf("described as %+v", d)

@@ -378,8 +378,8 @@ func (g *group) leaveConsumer(s *step, in heartbeatInput) (*kmsg.ConsumerGroupHe
 }
 
 // fence takes members out. When only classic members are left, the group may
-// become a classic one; else its epoch rises. Without members there is nothing
-// to assign, and the assignment epoch follows at once.
+// become a classic one; else its epoch rises. Without members the assignment
+// epoch stays behind: the next to join has a target computed (Kafka 4.3).
 func (g *group) fence(s *step, gone []*consumerMember) {
 	if len(gone) == 0 {
 		return
@@ -399,9 +399,6 @@ func (g *group) fence(s *step, gone []*consumerMember) {
 		}
 	}
 	g.bumpIf(s, true)
-	if len(c.members) == 0 {
-		g.storeTargetEpoch(s, c.epoch, c.assignedAtMs)
-	}
 }
 
 // consumerExpired removes the member that a timer of a consumer group is about.

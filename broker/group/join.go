@@ -41,7 +41,7 @@ func (g *group) join(s *step, in joinInput) {
 		refuse(in.MemberID, protocol.ErrInconsistentGroupProtocol.Code)
 		return
 	}
-	if g.consumer != nil && len(g.consumer.members) > 0 {
+	if g.hasConsumers() {
 		g.joinConsumer(s, in)
 		return
 	}
@@ -92,6 +92,9 @@ func (g *group) join(s *step, in joinInput) {
 		g.rejoin(s, m, in)
 	}
 }
+
+// hasConsumers tells that this is a consumer group with members.
+func (g *group) hasConsumers() bool { return g.consumer != nil && len(g.consumer.members) > 0 }
 
 func (g *group) isPending(memberID string) bool {
 	_, is := g.pending[memberID]

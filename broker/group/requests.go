@@ -51,9 +51,11 @@ func (c *Coordinator) Join(ctx context.Context, from Client, in *kmsg.JoinGroupR
 		}
 		g = s.groupOf(in.Group)
 		t := s.hold(func(a reply, durable bool) { r.give(s, a.join, durable) })
-		s.do(g, func(st *step) {
-			g.join(st, joinInput{in, from, t, c.memberID(from, in)})
-		})
+		freshID := c.memberID(from, in)
+		if g.hasConsumers() {
+			freshID = c.settings.newID() // there all ids are such, also those of classic members
+		}
+		s.do(g, func(st *step) { g.join(st, joinInput{in, from, t, freshID}) })
 	})
 	r.timeout = 0
 	return r

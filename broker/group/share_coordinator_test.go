@@ -95,6 +95,9 @@ func sharing(group, member string, epoch int32, names ...string) *kmsg.ShareGrou
 
 func (c *Coordinator) toldShare(in *kmsg.ShareGroupHeartbeatRequest) string {
 	r := c.ShareHeartbeat(background, Client{"client", "/127.0.0.1"}, in).Wait(background)
+	if r.ErrorCode != 0 && r.ErrorMessage == nil {
+		return codeName(r.ErrorCode) + " without a word"
+	}
 	if r.ErrorCode != 0 {
 		return codeName(r.ErrorCode)
 	}
@@ -210,12 +213,14 @@ func TestRefusedShareHeartbeats(t *testing.T) {
 			in   *kmsg.ShareGroupHeartbeatRequest
 			want string
 		}{
-			{"no member id", sharing("g", "", 0, "t"), "INVALID_REQUEST"},
+			{"no member id", sharing("g", "", 0, "t"), "INVALID_REQUEST without a word"},
+			{"a member id that is too long", sharing("g", strings.Repeat("m", 37), 0, "t"), "INVALID_REQUEST without a word"},
+			{"a blank member id", sharing("g", " ", 0, "t"), "INVALID_REQUEST"},
 			{"no group id", sharing("", "b", 0, "t"), "INVALID_REQUEST"},
 			{"an empty rack", racked, "INVALID_REQUEST"},
 			{"no topics", sharing("g", "b", 0), "INVALID_REQUEST"},
 			{"an epoch that is none", sharing("g", "a", -2), "INVALID_REQUEST"},
-			{"a name that is too long", sharing("g", strings.Repeat("x", 1<<15), 0, "t"), "INVALID_REQUEST"},
+			{"a name that is too long", sharing("g", "b", 0, strings.Repeat("x", 1<<15)), "INVALID_REQUEST"},
 			{"an unknown group", sharing("none", "a", 1), "GROUP_ID_NOT_FOUND"},
 			{"a group of another type", sharing("consumers", "a", 0, "t"), "GROUP_ID_NOT_FOUND"},
 			{"an unknown member", sharing("g", "b", 1), "UNKNOWN_MEMBER_ID"},

@@ -262,14 +262,11 @@ func (g *group) leaveShare(s *step, in shareHeartbeatInput) (*kmsg.ShareGroupHea
 	return r, nil
 }
 
-// fenceShare takes a member out. Without members there is nothing to assign,
-// and the assignment epoch follows at once.
+// fenceShare takes a member out. Without members the assignment epoch stays
+// behind: the next to join has a target computed (Kafka 4.3).
 func (g *group) fenceShare(s *step, m *shareMember) {
 	g.dropShareMember(s, m)
 	g.bumpShareIf(s, true)
-	if len(g.share.members) == 0 {
-		g.storeShareTargetEpoch(s, g.share.epoch, g.share.assignedAtMs)
-	}
 }
 
 // shareExpired removes the member whose session is over.

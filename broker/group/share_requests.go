@@ -10,11 +10,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// MaxShareMemberID is the longest member id of a share group, in bytes: that of
+// a UUID as text, as in Kafka.
+const MaxShareMemberID = 36
+
 // checkShareHeartbeat refuses a ShareGroupHeartbeat that no group could take.
 func checkShareHeartbeat(from Client, in *kmsg.ShareGroupHeartbeatRequest) *refusal {
 	invalid := func(message string) *refusal { return &refusal{protocol.ErrInvalidRequest.Code, message} }
 	blank := func(text string) bool { return strings.TrimSpace(text) == "" }
 	switch {
+	case in.MemberID == "", len(in.MemberID) > MaxShareMemberID:
+		return invalid("") // Kafka refuses it before the group coordinator, without a word
 	case blank(in.MemberID):
 		return invalid("MemberId can't be empty.")
 	case blank(in.GroupID):
@@ -53,6 +59,19 @@ func (c *Coordinator) ShareHeartbeat(ctx context.Context, from Client, in *kmsg.
 		wrote := s.do(g, func(st *step) { response = g.shareHeartbeat(st, shareHeartbeatInput{in, from}) })
 		r.give(s, response, wrote || response.Assignment != nil)
 	})
+}
+
+// words is what a response says that has words for every error.
+func (no *refusal) words() *string {
+	text := no.message
+	switch {
+	case text != "":
+	case no.code == protocol.ErrInvalidGroupID.Code:
+		text = "The group id is empty or too long."
+	default:
+		text = "The group coordinator cannot take the request now."
+	}
+	return &text
 }
 
 func noShareGroup(groupID string) *refusal {
@@ -179,9 +198,7 @@ func (c *Coordinator) conclude(ctx context.Context, group string, end func(*grou
 func (c *Coordinator) AlterShareOffsets(ctx context.Context, in *kmsg.AlterShareGroupOffsetsRequest) *kmsg.AlterShareGroupOffsetsResponse {
 	response := kmsg.NewPtrAlterShareGroupOffsetsResponse()
 	refused := func(no *refusal) *kmsg.AlterShareGroupOffsetsResponse {
-		if response.ErrorCode, response.Topics = no.code, nil; no.message != "" {
-			response.ErrorMessage = &no.message
-		}
+		response.ErrorCode, response.ErrorMessage, response.Topics = no.code, no.words(), nil
 		return response
 	}
 	if code := checkGroup(in.GroupID, false); code != 0 {
@@ -262,9 +279,7 @@ func (g *group) alterShare(s *step, wanted []SharePartition) sharePlan {
 func (c *Coordinator) DeleteShareOffsets(ctx context.Context, in *kmsg.DeleteShareGroupOffsetsRequest) *kmsg.DeleteShareGroupOffsetsResponse {
 	response := kmsg.NewPtrDeleteShareGroupOffsetsResponse()
 	refused := func(no *refusal) *kmsg.DeleteShareGroupOffsetsResponse {
-		if response.ErrorCode = no.code; no.message != "" {
-			response.ErrorMessage = &no.message
-		}
+		response.ErrorCode, response.ErrorMessage = no.code, no.words()
 		return response
 	}
 	if code := checkGroup(in.GroupID, false); code != 0 {

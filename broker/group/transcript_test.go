@@ -450,7 +450,7 @@ func codeName(code int16) string {
 		protocol.ErrNotCoordinator, protocol.ErrInvalidSessionTimeout, protocol.ErrInvalidGroupID,
 		protocol.ErrFencedMemberEpoch, protocol.ErrUnreleasedInstanceID, protocol.ErrUnsupportedAssignor,
 		protocol.ErrStaleMemberEpoch, protocol.ErrInvalidRegularExpression, protocol.ErrUnsupportedVersion, protocol.ErrInvalidRequest,
-		protocol.ErrInvalidTxnState, protocol.ErrInvalidProducerEpoch, protocol.ErrUnstableOffsetCommit, protocol.ErrUnknownTopicOrPartition,
+		protocol.ErrInvalidTxnState, protocol.ErrInvalidProducerEpoch, protocol.ErrUnstableOffsetCommit, protocol.ErrUnknownTopicOrPartition, protocol.ErrUnknownServerError,
 	} {
 		if e.Code == code {
 			return e.Name

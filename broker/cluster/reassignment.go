@@ -17,7 +17,7 @@ func CheckReassignment(image *Image, topic string, partition int32, replicas []i
 		return err
 	}
 	if cancel {
-		return fmt.Errorf("%w: %s-%d is not moving", protocol.ErrNoReassignmentInProgress, topic, partition)
+		return protocol.ErrNoReassignmentInProgress // which says it all: the reply has no message
 	}
 	if len(replicas) == 0 {
 		return fmt.Errorf("%w: %s-%d would have no replica", protocol.ErrInvalidReplicaAssignment, topic, partition)

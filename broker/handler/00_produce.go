@@ -71,6 +71,11 @@ type durableWait struct {
 	report    func(error)  // method value, made once
 }
 
+// flushTimeout bounds the wait of a request that gives it no time. Kafka asks no
+// time of the leader itself, and there is no other replica: such a request
+// succeeds there at once. 30 s is the request timeout of Kafka's clients.
+const flushTimeout = 30 * time.Second
+
 const (
 	durablePending = iota
 	durableDone
@@ -420,7 +425,9 @@ func (d *durableWait) set(c *produceCall, p *partition.Partition, result int, en
 // keep copies what the reply needs out of the frame.
 func (c *produceCall) keep(r *Request) {
 	c.version, c.correlationID = r.Version, r.CorrelationID
-	c.timeout = time.Duration(max(c.request.TimeoutMs, 0)) * time.Millisecond
+	if c.timeout = time.Duration(c.request.TimeoutMs) * time.Millisecond; c.timeout <= 0 {
+		c.timeout = flushTimeout
+	}
 	for t := c.request.Topics(); t.Next(); {
 		c.names = append(c.names, t.Topic()...)
 		c.topics = append(c.topics, producedTopic{name: len(c.names), id: t.TopicID(), partitions: t.PartitionCount()})

@@ -37,7 +37,7 @@ func handleFindCoordinator(h *Handler, ctx context.Context, r *Request, in kmsg.
 		keys = []string{q.CoordinatorKey}
 	}
 	found := h.coordinator(r, q.CoordinatorType, keys)
-	found.ErrorMessage = coordinatorMessage(r.Version, found)
+	found.ErrorMessage = coordinatorMessage(r.Version, q.CoordinatorType, found)
 	response := kmsg.NewPtrFindCoordinatorResponse()
 	response.ErrorCode, response.ErrorMessage = found.ErrorCode, found.ErrorMessage
 	response.NodeID, response.Host, response.Port = found.NodeID, found.Host, found.Port
@@ -53,13 +53,13 @@ func handleFindCoordinator(h *Handler, ctx context.Context, r *Request, in kmsg.
 }
 
 // coordinatorMessage is Kafka's: NONE of a success and what is wrong of a
-// failure, but from version 4 on nothing at all. What is particular to this
-// broker is told in every version.
-func coordinatorMessage(version int16, c kmsg.FindCoordinatorResponseCoordinator) *string {
+// failure, but from version 4 on nothing at all, unless the type is none. What
+// is particular to this broker is told in every version.
+func coordinatorMessage(version int16, keyType int8, c kmsg.FindCoordinatorResponseCoordinator) *string {
 	switch {
 	case c.ErrorCode == 0 && version < 4:
 		return kmsg.StringPtr("NONE")
-	case c.ErrorCode == 0, c.ErrorCode == protocol.ErrInvalidRequest.Code && version >= 4:
+	case c.ErrorCode == 0, c.ErrorCode == protocol.ErrInvalidRequest.Code && version >= 4 && keyType == coordinatorShare:
 		return new(string)
 	}
 	return c.ErrorMessage

@@ -14,7 +14,10 @@ func handleCreateACLs(_ *Handler, _ context.Context, _ *Request, in kmsg.Request
 	request := in.(*kmsg.CreateACLsRequest)
 	response := request.ResponseKind().(*kmsg.CreateACLsResponse)
 	text := noAuthorizer
-	for range request.Creations {
+	for _, c := range request.Creations {
+		if unknownACL(c.ResourceType, c.ResourcePatternType, c.Operation, c.PermissionType) {
+			return Answer{Err: errUnknownACL}
+		}
 		response.Results = append(response.Results, kmsg.CreateACLsResponseResult{ErrorCode: protocol.ErrSecurityDisabled.Code, ErrorMessage: &text})
 	}
 	return Answer{Response: response}

@@ -13,7 +13,10 @@ func handleDeleteACLs(_ *Handler, _ context.Context, _ *Request, in kmsg.Request
 	request := in.(*kmsg.DeleteACLsRequest)
 	response := request.ResponseKind().(*kmsg.DeleteACLsResponse)
 	text := noAuthorizer
-	for range request.Filters {
+	for _, f := range request.Filters {
+		if unknownACL(f.ResourceType, f.ResourcePatternType, f.Operation, f.PermissionType) {
+			return Answer{Err: errUnknownACL}
+		}
 		response.Results = append(response.Results, kmsg.DeleteACLsResponseResult{ErrorCode: protocol.ErrSecurityDisabled.Code, ErrorMessage: &text})
 	}
 	return Answer{Response: response}

@@ -2,8 +2,10 @@ package handler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"fluxmq/broker/cluster"
 	"fluxmq/broker/protocol"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -46,5 +48,9 @@ func (h *Handler) moveLogDir(dir, topic string, index int32) error {
 	if len(fmt.Sprintf("%s-%d", topic, index))+futureDirExtra > maxLogDirName {
 		return protocol.ErrInvalidTopicException
 	}
-	return h.Partitions.MoveTo(topic, index, dir)
+	err := h.Partitions.MoveTo(topic, index, dir)
+	if errors.Is(err, protocol.ErrReplicaNotAvailable) && cluster.CheckPartition(h.Metadata.Image(), topic, index) != nil {
+		return protocol.ErrUnknownTopicOrPartition // it is not being made either
+	}
+	return err
 }

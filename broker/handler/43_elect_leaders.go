@@ -18,36 +18,46 @@ const (
 
 // handleElectLeaders answers ElectLeaders (API key 43, KIP-460). A partition's
 // one replica leads it already; where it is offline there is nobody to elect.
-// Asked about all partitions (null), those that need no election are left out.
+// Asked about all partitions (null), those that need no election are left out;
+// their topics are not.
 func handleElectLeaders(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.ElectLeadersRequest)
 	response := request.ResponseKind().(*kmsg.ElectLeadersResponse)
-	var unknown error
-	if request.ElectionType != preferredElection && request.ElectionType != uncleanElection {
-		unknown = fmt.Errorf("%w: there is no election type %d", protocol.ErrInvalidRequest, request.ElectionType)
-		response.ErrorCode = protocol.CodeOf(unknown)
-	}
-	image := h.Metadata.Image()
 	topics, all := request.Topics, request.Topics == nil
-	if all && unknown == nil {
+	if !all && len(topics) == 0 {
+		return Answer{Response: response}
+	}
+	image, refused := h.Metadata.Image(), refuseElection(request)
+	response.ErrorCode = protocol.CodeOf(refused)
+	if all && refused == nil {
 		topics = everyPartition(image)
 	}
 	for _, t := range topics {
 		out := kmsg.ElectLeadersResponseTopic{Topic: t.Topic}
 		for _, index := range t.Partitions {
-			err := unknown
+			err := refused
 			if err == nil {
 				err = h.elect(image, t.Topic, index, request.ElectionType)
 			}
 			if code := protocol.CodeOf(err); !all || code != protocol.ErrElectionNotNeeded.Code {
-				out.Partitions = append(out.Partitions, kmsg.ElectLeadersResponseTopicPartition{Partition: index, ErrorCode: code, ErrorMessage: errorWords(err)})
+				out.Partitions = append(out.Partitions, kmsg.ElectLeadersResponseTopicPartition{Partition: index, ErrorCode: code, ErrorMessage: ownWords(err)})
 			}
 		}
-		if !all || len(out.Partitions) > 0 {
-			response.Topics = append(response.Topics, out)
-		}
+		response.Topics = append(response.Topics, out)
 	}
 	return Answer{Response: response}
+}
+
+// refuseElection tells what is wrong of the whole request. Who gives no time
+// gets none: Kafka's controller does not begin what is late already.
+func refuseElection(q *kmsg.ElectLeadersRequest) error {
+	switch {
+	case q.TimeoutMillis <= 0:
+		return protocol.ErrRequestTimedOut
+	case q.ElectionType != preferredElection && q.ElectionType != uncleanElection:
+		return fmt.Errorf("%w: there is no election type %d", protocol.ErrInvalidRequest, q.ElectionType)
+	}
+	return nil
 }
 
 // everyPartition names all partitions of a cluster.

@@ -20,7 +20,8 @@ func handleDescribeClientQuotas(h *Handler, _ context.Context, _ *Request, in km
 		response.ErrorCode, response.ErrorMessage = protocol.CodeOf(err), errorWords(err)
 		return Answer{Response: response}
 	}
-	response.Entries = []kmsg.DescribeClientQuotasResponseEntry{} // none is not null
+	// None is not null, neither of entries nor of messages.
+	response.Entries, response.ErrorMessage = []kmsg.DescribeClientQuotasResponseEntry{}, new(string)
 	quotas := h.Metadata.Image().Quotas
 	for _, entity := range quotas.Entities() {
 		if quotaMatches(entity, request.Components, request.Strict) {

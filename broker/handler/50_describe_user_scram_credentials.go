@@ -14,6 +14,7 @@ import (
 func handleDescribeUserScramCredentials(_ *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
 	request := in.(*kmsg.DescribeUserSCRAMCredentialsRequest)
 	response := request.ResponseKind().(*kmsg.DescribeUserSCRAMCredentialsResponse)
+	response.ErrorMessage = new(string) // none is not null
 	times := map[string]int{}
 	for _, user := range request.Users {
 		times[user.Name]++

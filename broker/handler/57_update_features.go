@@ -34,7 +34,7 @@ func handleUpdateFeatures(h *Handler, _ context.Context, _ *Request, in kmsg.Req
 	}
 	if request.Version < 2 {
 		for _, u := range request.FeatureUpdates {
-			response.Results = append(response.Results, kmsg.UpdateFeaturesResponseResult{Feature: u.Feature})
+			response.Results = append(response.Results, kmsg.UpdateFeaturesResponseResult{Feature: u.Feature, ErrorMessage: kmsg.StringPtr("NONE")}) // Kafka's word for no error
 		}
 	}
 	return Answer{Response: response}

@@ -19,6 +19,7 @@ func handleDescribeProducers(h *Handler, _ context.Context, _ *Request, in kmsg.
 		topic := kmsg.NewDescribeProducersResponseTopic()
 		topic.Topic = t.Topic
 		refused := cluster.CheckTopicName(t.Topic)
+		known := h.Metadata.Image().Topics[t.Topic] != nil
 		for _, index := range t.Partitions {
 			answer := kmsg.NewDescribeProducersResponseTopicPartition()
 			answer.Partition = index
@@ -26,7 +27,9 @@ func handleDescribeProducers(h *Handler, _ context.Context, _ *Request, in kmsg.
 			if err == nil {
 				answer.ActiveProducers, err = h.activeProducers(t.Topic, index)
 			}
-			answer.ErrorCode, answer.ErrorMessage = protocol.CodeOf(err), errorWords(err)
+			if answer.ErrorCode = protocol.CodeOf(err); refused != nil || !known { // Kafka has no words for what is wrong of one partition
+				answer.ErrorMessage = errorWords(err)
+			}
 			topic.Partitions = append(topic.Partitions, answer)
 		}
 		response.Topics = append(response.Topics, topic)

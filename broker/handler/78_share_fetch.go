@@ -48,7 +48,7 @@ func handleShareFetch(h *Handler, _ context.Context, r *Request, in kmsg.Request
 		Wait: func(ctx context.Context) kmsg.Response {
 			response := kmsg.NewPtrShareFetchResponse()
 			if err := f.run(ctx, response); err != nil {
-				response.ErrorCode, response.ErrorMessage = protocol.CodeOf(err), errorWords(err)
+				response.ErrorCode = protocol.CodeOf(err) // Kafka says no more
 			}
 			f.charge(response)
 			return response
@@ -262,7 +262,6 @@ func (f *shareFetch) respond(done []shareAnswered, response *kmsg.ShareFetchResp
 			fresh := kmsg.NewShareFetchResponseTopicPartition()
 			one = &fresh
 			one.Partition, one.Records = place.partition, []byte{}
-			one.CurrentLeader.LeaderID, one.CurrentLeader.LeaderEpoch = unknownLeader, unknownLeader
 			one.AcquiredRecords = []kmsg.ShareFetchResponseTopicPartitionAcquiredRecord{}
 			places[place] = one
 			order = append(order, place)
@@ -278,7 +277,7 @@ func (f *shareFetch) respond(done []shareAnswered, response *kmsg.ShareFetchResp
 	for _, d := range done {
 		one := of(d.sharePlace)
 		if one.AcknowledgeErrorCode == 0 {
-			one.AcknowledgeErrorCode, one.AcknowledgeErrorMessage = protocol.CodeOf(d.err), errorWords(d.err)
+			one.AcknowledgeErrorCode, one.AcknowledgeErrorMessage = protocol.CodeOf(d.err), d.words
 			lead(one, one.AcknowledgeErrorCode, d.log)
 		}
 	}
@@ -288,7 +287,7 @@ func (f *shareFetch) respond(done []shareAnswered, response *kmsg.ShareFetchResp
 			continue
 		}
 		one := of(item.sharePlace)
-		if one.ErrorCode, one.ErrorMessage = protocol.CodeOf(item.err), errorWords(item.err); item.err != nil {
+		if one.ErrorCode = protocol.CodeOf(item.err); item.err != nil {
 			if item.shared != nil {
 				lead(one, one.ErrorCode, item.shared.Log())
 			}

@@ -17,7 +17,7 @@ func handleShareAcknowledge(h *Handler, _ context.Context, r *Request, in kmsg.R
 	return Answer{Wait: func(ctx context.Context) kmsg.Response {
 		response := kmsg.NewPtrShareAcknowledgeResponse()
 		if err := h.shareAcknowledge(ctx, r, q, response); err != nil {
-			response.ErrorCode, response.ErrorMessage = protocol.CodeOf(err), errorWords(err)
+			response.ErrorCode = protocol.CodeOf(err) // Kafka says no more
 		}
 		return response
 	}}
@@ -57,8 +57,7 @@ func (h *Handler) shareAcknowledge(ctx context.Context, r *Request, q *kmsg.Shar
 			response.Topics = append(response.Topics, topic)
 		}
 		one := kmsg.NewShareAcknowledgeResponseTopicPartition()
-		one.Partition, one.ErrorCode, one.ErrorMessage = d.partition, protocol.CodeOf(d.err), errorWords(d.err)
-		one.CurrentLeader.LeaderID, one.CurrentLeader.LeaderEpoch = unknownLeader, unknownLeader
+		one.Partition, one.ErrorCode, one.ErrorMessage = d.partition, protocol.CodeOf(d.err), d.words
 		if isElsewhere(one.ErrorCode) && d.log != nil {
 			one.CurrentLeader.LeaderID, one.CurrentLeader.LeaderEpoch = broker.NodeID, d.log.LeaderEpoch()
 			elsewhere = true

@@ -19,7 +19,9 @@ type describedOffset struct {
 }
 
 // handleDescribeShareGroupOffsets tells where share groups stand: in the
-// partitions named, or in all that they have begun.
+// partitions named, or in all that they have begun. Where nothing is known, also
+// because the partition does not exist or its state cannot be read, the offset is
+// -1, which is no error: Kafka takes it for the absence of data.
 func handleDescribeShareGroupOffsets(h *Handler, _ context.Context, _ *Request, in kmsg.Request) Answer {
 	q := in.(*kmsg.DescribeShareGroupOffsetsRequest)
 	return Answer{Wait: func(ctx context.Context) kmsg.Response {
@@ -36,7 +38,7 @@ func (h *Handler) describeShareOffsets(ctx context.Context, q *kmsg.DescribeShar
 	g.GroupID = q.GroupID
 	switch {
 	case !h.servesShareGroups():
-		g.ErrorCode, g.ErrorMessage = stateWords(errNoShareGroups)
+		g.ErrorCode = protocol.CodeOf(errNoShareGroups)
 		return g
 	case q.GroupID == "":
 		g.ErrorCode = protocol.ErrInvalidGroupID.Code
@@ -60,9 +62,7 @@ func (h *Handler) describeShareOffsets(ctx context.Context, q *kmsg.DescribeShar
 		for _, p := range t.Partitions {
 			one := kmsg.NewDescribeShareGroupOffsetsResponseGroupTopicPartition()
 			one.Partition, one.StartOffset, one.LeaderEpoch, one.Lag = p, -1, 0, -1
-			if known == nil || p < 0 || p >= known.Partitions {
-				one.ErrorCode, one.ErrorMessage = stateWords(protocol.ErrUnknownTopicOrPartition)
-			} else {
+			if known != nil && p >= 0 && p < known.Partitions {
 				key := share.Key{Group: q.GroupID, Topic: known.ID, Partition: p}
 				waits = append(waits, describedOffset{len(g.Topics), len(topic.Partitions), key, h.ShareState.Summary(ctx, key)})
 			}
@@ -106,7 +106,6 @@ func (h *Handler) begunPartitions(ctx context.Context, group string) ([]kmsg.Des
 func (h *Handler) fillShareOffset(ctx context.Context, w describedOffset, one *kmsg.DescribeShareGroupOffsetsResponseGroupTopicPartition) {
 	s := w.reply.Wait(ctx)
 	if s.Err != nil {
-		one.ErrorCode, one.ErrorMessage = stateWords(s.Err)
 		return
 	}
 	one.StartOffset, one.LeaderEpoch = s.Start, s.LeaderEpoch

@@ -3,6 +3,7 @@ package handler
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -33,29 +34,53 @@ func lose(t *testing.T, h *Handler, topic string) {
 func TestACLsAtEveryVersion(t *testing.T) {
 	h := topicHandler(t)
 	disabled := code(protocol.ErrSecurityDisabled)
+	creation := kmsg.CreateACLsRequestCreation{ResourceType: 2, ResourcePatternType: 3, Operation: 3, PermissionType: 3}
+	filter := kmsg.DeleteACLsRequestFilter{ResourceType: 1, ResourcePatternType: 1, Operation: 1, PermissionType: 1}
 	versions(t, protocol.KeyDescribeACLs, func(t *testing.T, v int16) {
-		got := ask[*kmsg.DescribeACLsResponse](t, h, v, &kmsg.DescribeACLsRequest{ResourceType: 1, Operation: 1, PermissionType: 1})
+		got := ask[*kmsg.DescribeACLsResponse](t, h, v, &kmsg.DescribeACLsRequest{ResourceType: 1, ResourcePatternType: 1, Operation: 1, PermissionType: 1})
 		if got.ErrorCode != disabled || got.ErrorMessage == nil || len(got.Resources) != 0 {
 			t.Errorf("%+v", got)
 		}
 	})
 	versions(t, protocol.KeyCreateACLs, func(t *testing.T, v int16) {
-		got := ask[*kmsg.CreateACLsResponse](t, h, v, &kmsg.CreateACLsRequest{Creations: make([]kmsg.CreateACLsRequestCreation, 2)})
+		got := ask[*kmsg.CreateACLsResponse](t, h, v, &kmsg.CreateACLsRequest{Creations: []kmsg.CreateACLsRequestCreation{creation, creation}})
 		if len(got.Results) != 2 || got.Results[1].ErrorCode != disabled || *got.Results[1].ErrorMessage != "No Authorizer is configured." {
 			t.Errorf("%+v", got)
 		}
 	})
 	versions(t, protocol.KeyDeleteACLs, func(t *testing.T, v int16) {
-		got := ask[*kmsg.DeleteACLsResponse](t, h, v, &kmsg.DeleteACLsRequest{Filters: make([]kmsg.DeleteACLsRequestFilter, 2)})
+		got := ask[*kmsg.DeleteACLsResponse](t, h, v, &kmsg.DeleteACLsRequest{Filters: []kmsg.DeleteACLsRequestFilter{filter, filter}})
 		if len(got.Results) != 2 || got.Results[0].ErrorCode != disabled || len(got.Results[0].MatchingACLs) != 0 {
 			t.Errorf("%+v", got)
 		}
 	})
 }
 
+// TestACLsOfUnknownKinds: Kafka takes 0 in any of the four places for no request.
+func TestACLsOfUnknownKinds(t *testing.T) {
+	h := topicHandler(t)
+	for place := range 4 {
+		kinds := [4]int8{2, 3, 3, 3}
+		kinds[place] = 0
+		resource, pattern := kmsg.ACLResourceType(kinds[0]), kmsg.ACLResourcePatternType(kinds[1])
+		operation, permission := kmsg.ACLOperation(kinds[2]), kmsg.ACLPermissionType(kinds[3])
+		for _, in := range []kmsg.Request{
+			&kmsg.DescribeACLsRequest{ResourceType: resource, ResourcePatternType: pattern, Operation: operation, PermissionType: permission},
+			&kmsg.CreateACLsRequest{Creations: []kmsg.CreateACLsRequestCreation{{ResourceType: resource, ResourcePatternType: pattern, Operation: operation, PermissionType: permission}}},
+			&kmsg.DeleteACLsRequest{Filters: []kmsg.DeleteACLsRequestFilter{{ResourceType: resource, ResourcePatternType: pattern, Operation: operation, PermissionType: permission}}},
+		} {
+			if answer := controls[in.Key()](h, t.Context(), &Request{}, in); answer.Response != nil || !errors.Is(answer.Err, protocol.ErrMalformed) {
+				t.Errorf("%T with 0 in place %d: %+v", in, place, answer)
+			}
+		}
+	}
+}
+
 func TestAlterReplicaLogDirsAtEveryVersion(t *testing.T) {
 	h := topicHandler(t)
 	create(t, h, "a", 1)
+	create(t, h, "lost", 1)
+	lose(t, h, "lost")
 	here, err := filepath.Abs(h.Config.LogDir)
 	if err != nil {
 		t.Fatal(err)
@@ -66,12 +91,13 @@ func TestAlterReplicaLogDirsAtEveryVersion(t *testing.T) {
 			return kmsg.AlterReplicaLogDirsRequestDirTopic{Topic: name, Partitions: partitions}
 		}
 		got := ask[*kmsg.AlterReplicaLogDirsResponse](t, h, v, &kmsg.AlterReplicaLogDirsRequest{Dirs: []kmsg.AlterReplicaLogDirsRequestDir{
-			{Dir: here, Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{topic("a", 0, 1), topic("nope", 0), topic(long, 0)}},
+			{Dir: here, Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{topic("a", 0, 1), topic("lost", 0), topic("nope", 0), topic(long, 0)}},
 			{Dir: "/elsewhere", Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{topic("a", 0), topic("nope", 0)}},
 		}})
 		want := map[string][]*protocol.Error{
-			"a":    {nil, protocol.ErrReplicaNotAvailable, protocol.ErrLogDirNotFound},
-			"nope": {protocol.ErrReplicaNotAvailable, protocol.ErrLogDirNotFound},
+			"a":    {nil, protocol.ErrUnknownTopicOrPartition, protocol.ErrLogDirNotFound},
+			"lost": {protocol.ErrReplicaNotAvailable},
+			"nope": {protocol.ErrUnknownTopicOrPartition, protocol.ErrLogDirNotFound},
 			long:   {protocol.ErrInvalidTopicException},
 		}
 		if len(got.Topics) != len(want) {
@@ -98,7 +124,7 @@ func TestElectLeadersAtEveryVersion(t *testing.T) {
 			if v == 0 && kind != preferredElection {
 				continue // it knows no other
 			}
-			got := ask[*kmsg.ElectLeadersResponse](t, h, v, &kmsg.ElectLeadersRequest{ElectionType: kind, Topics: asked})
+			got := ask[*kmsg.ElectLeadersResponse](t, h, v, &kmsg.ElectLeadersRequest{ElectionType: kind, Topics: asked, TimeoutMillis: 1000})
 			want := [][]*protocol.Error{{protocol.ErrElectionNotNeeded, protocol.ErrUnknownTopicOrPartition}, {protocol.ErrUnknownTopicOrPartition}, {offline}, {}}
 			if got.ErrorCode != 0 || len(got.Topics) != len(want) {
 				t.Fatalf("%+v", got)
@@ -113,14 +139,26 @@ func TestElectLeadersAtEveryVersion(t *testing.T) {
 					}
 				}
 			}
-			// Of all partitions only those that need a leader are named.
-			all := ask[*kmsg.ElectLeadersResponse](t, h, v, &kmsg.ElectLeadersRequest{ElectionType: kind})
-			if len(all.Topics) != 1 || all.Topics[0].Topic != "lost" || len(all.Topics[0].Partitions) != 1 || all.Topics[0].Partitions[0].ErrorCode != code(offline) {
+			// Of all topics only the partitions that need a leader are named.
+			all := ask[*kmsg.ElectLeadersResponse](t, h, v, &kmsg.ElectLeadersRequest{ElectionType: kind, TimeoutMillis: 1000})
+			if len(all.Topics) != 2 || all.Topics[0].Topic != "a" || len(all.Topics[0].Partitions) != 0 ||
+				all.Topics[1].Topic != "lost" || len(all.Topics[1].Partitions) != 1 || all.Topics[1].Partitions[0].ErrorCode != code(offline) {
 				t.Errorf("%+v", all)
+			}
+			// Without time nothing is begun, unless there is nothing to do.
+			for name, topics := range map[string][]kmsg.ElectLeadersRequestTopic{"all": nil, "some": asked[:1]} {
+				late := ask[*kmsg.ElectLeadersResponse](t, h, v, &kmsg.ElectLeadersRequest{ElectionType: kind, Topics: topics})
+				if v >= 1 && late.ErrorCode != code(protocol.ErrRequestTimedOut) || len(late.Topics) != len(topics) ||
+					len(topics) == 1 && late.Topics[0].Partitions[1].ErrorCode != code(protocol.ErrRequestTimedOut) {
+					t.Errorf("%s: %+v", name, late)
+				}
+			}
+			if none := ask[*kmsg.ElectLeadersResponse](t, h, v, &kmsg.ElectLeadersRequest{ElectionType: kind, Topics: []kmsg.ElectLeadersRequestTopic{}}); none.ErrorCode != 0 || len(none.Topics) != 0 {
+				t.Errorf("%+v", none)
 			}
 		}
 		if v >= 1 {
-			got := ask[*kmsg.ElectLeadersResponse](t, h, v, &kmsg.ElectLeadersRequest{ElectionType: 2, Topics: asked[:1]})
+			got := ask[*kmsg.ElectLeadersResponse](t, h, v, &kmsg.ElectLeadersRequest{ElectionType: 2, Topics: asked[:1], TimeoutMillis: 1000})
 			if got.ErrorCode != code(protocol.ErrInvalidRequest) || got.Topics[0].Partitions[0].ErrorCode != got.ErrorCode {
 				t.Errorf("%+v", got)
 			}
@@ -140,9 +178,12 @@ func TestReassignmentsAtEveryVersion(t *testing.T) {
 			t.Fatalf("%+v", got)
 		}
 		for n, e := range []*protocol.Error{nil, protocol.ErrInvalidReplicaAssignment, protocol.ErrNoReassignmentInProgress, protocol.ErrUnknownTopicOrPartition, protocol.ErrInvalidReplicaAssignment} {
-			if p := got.Topics[0].Partitions[n]; p.ErrorCode != code(e) || (e == nil) != (p.ErrorMessage == nil) {
+			if p := got.Topics[0].Partitions[n]; p.ErrorCode != code(e) || (e == nil || e == protocol.ErrNoReassignmentInProgress) != (p.ErrorMessage == nil) {
 				t.Errorf("%d: %+v, want %v", n, p, e)
 			}
+		}
+		if none := ask[*kmsg.AlterPartitionAssignmentsResponse](t, h, v, &kmsg.AlterPartitionAssignmentsRequest{}); none.ErrorMessage == nil || *none.ErrorMessage != "" || got.ErrorMessage != nil {
+			t.Errorf("messages of a request for nothing and of another: %+v, %+v", none, got)
 		}
 		if got.Topics[1].Partitions[0].ErrorCode != code(protocol.ErrUnknownTopicOrPartition) {
 			t.Errorf("%+v", got.Topics[1])
@@ -159,7 +200,7 @@ func TestReassignmentsAtEveryVersion(t *testing.T) {
 
 func TestDescribeUserScramCredentials(t *testing.T) {
 	h := topicHandler(t)
-	if got := ask[*kmsg.DescribeUserSCRAMCredentialsResponse](t, h, 0, &kmsg.DescribeUserSCRAMCredentialsRequest{}); got.ErrorCode != 0 || len(got.Results) != 0 {
+	if got := ask[*kmsg.DescribeUserSCRAMCredentialsResponse](t, h, 0, &kmsg.DescribeUserSCRAMCredentialsRequest{}); got.ErrorCode != 0 || *got.ErrorMessage != "" || len(got.Results) != 0 {
 		t.Errorf("%+v", got)
 	}
 	got := ask[*kmsg.DescribeUserSCRAMCredentialsResponse](t, h, 0, &kmsg.DescribeUserSCRAMCredentialsRequest{Users: []kmsg.DescribeUserSCRAMCredentialsRequestUser{{Name: "b"}, {Name: "a"}, {Name: "b"}}})
@@ -182,15 +223,15 @@ func TestDescribeQuorumAtEveryVersion(t *testing.T) {
 		end := h.Metadata.EndOffset()
 		got := ask[*kmsg.DescribeQuorumResponse](t, h, v, asking("__cluster_metadata", 0))
 		p := got.Topics[0].Partitions[0]
-		if got.ErrorCode != 0 || p.ErrorCode != 0 || p.LeaderID != 1 || p.LeaderEpoch < 0 || p.HighWatermark != end || end < 2 || len(p.CurrentVoters) != 1 || len(p.Observers) != 0 {
+		if got.ErrorCode != 0 || p.ErrorCode != 0 || p.LeaderID != 1 || p.LeaderEpoch < 1 || p.HighWatermark != end || end < 2 || len(p.CurrentVoters) != 1 || len(p.Observers) != 0 {
 			t.Fatalf("%+v", got)
 		}
 		voter := p.CurrentVoters[0]
 		if voter.ReplicaID != 1 || voter.LogEndOffset != end || v >= 1 && time.Since(time.UnixMilli(voter.LastFetchTimestamp)) > time.Minute {
 			t.Errorf("%+v", voter)
 		}
-		if v >= 2 && (len(got.Nodes) != 1 || got.Nodes[0].NodeID != 1) {
-			t.Errorf("%+v", got.Nodes)
+		if v >= 2 && (len(got.Nodes) != 1 || got.Nodes[0].NodeID != 1 || *got.ErrorMessage != "" || *p.ErrorMessage != "") {
+			t.Errorf("%+v", got)
 		}
 		create(t, h, fmt.Sprintf("t%d", v), 1)
 		if again := ask[*kmsg.DescribeQuorumResponse](t, h, v, asking("__cluster_metadata", 0)); again.Topics[0].Partitions[0].HighWatermark != end+1 {
@@ -232,6 +273,9 @@ func TestUpdateFeaturesAtEveryVersion(t *testing.T) {
 		got := ask[*kmsg.UpdateFeaturesResponse](t, h, v, down)
 		if got.ErrorCode != 0 || got.ErrorMessage != nil || level() != 0 || (len(got.Results) == 1) != (v < 2) {
 			t.Errorf("%+v, level %d", got, level())
+		}
+		if v < 2 && *got.Results[0].ErrorMessage != "NONE" {
+			t.Errorf("%+v", got.Results)
 		}
 		if got := ask[*kmsg.UpdateFeaturesResponse](t, h, v, update(cluster.GroupVersion, 1, cluster.Upgrade)); got.ErrorCode != 0 || level() != 1 {
 			t.Errorf("%+v, level %d", got, level())

@@ -152,7 +152,7 @@ func TestDescribeClientQuotasAtEveryVersion(t *testing.T) {
 					t.Errorf("%s: %v has %s", test.name, words, values)
 				}
 			}
-			if r.ErrorCode != 0 || r.ErrorMessage != nil || strings.Join(got, ", ") != test.want {
+			if r.ErrorCode != 0 || r.ErrorMessage == nil || *r.ErrorMessage != "" || strings.Join(got, ", ") != test.want {
 				t.Errorf("%s: %q, error %d; want %q", test.name, got, r.ErrorCode, test.want)
 			}
 		}

@@ -495,6 +495,20 @@ func TestInitProducerID(t *testing.T) {
 	}
 }
 
+// Kafka, whose leader is its only replica, has nothing to wait for; here a
+// request that gives no time waits for the disk all the same.
+func TestProduceWithoutTimeWaitsForTheDisk(t *testing.T) {
+	b := newBench(t, partition.FlushAcks)
+	for n, timeout := range []int32{-1, 0, -1 << 31} {
+		in := produceRequest(b.id, -1, batch(t, 1))
+		in.TimeoutMillis = timeout
+		r := b.ask(t, in, 9).(*kmsg.ProduceResponse)
+		if p := r.Topics[0].Partitions[0]; p.ErrorCode != 0 || p.BaseOffset != int64(n) {
+			t.Errorf("timeout %d: %+v", timeout, p)
+		}
+	}
+}
+
 // A produce in steady state allocates nothing in the handler. What waits for
 // durability pays the few allocations of one group commit, which in real life
 // is shared by all that wait.

@@ -194,13 +194,14 @@ func TestFindCoordinatorInEveryVersion(t *testing.T) {
 	if topic == nil || !topic.Internal || topic.Partitions != 3 || topic.Overrides["cleanup.policy"] != "compact" {
 		t.Errorf("__consumer_offsets is %+v", topic)
 	}
-	for keyType, want := range map[int8]error{1: kerr.UnsupportedVersion, 2: kerr.InvalidRequest, 9: kerr.InvalidRequest} {
+	for keyType, want := range map[int8]error{1: kerr.UnsupportedVersion, 2: kerr.InvalidRequest, 9: kerr.InvalidRequest, -1: kerr.InvalidRequest} {
 		in := kmsg.NewPtrFindCoordinatorRequest()
 		in.CoordinatorKeys, in.CoordinatorType = []string{"x"}, keyType
 		out := askGroupAPI[*kmsg.FindCoordinatorResponse](b, 6, in)
 		b.expect(fmt.Sprint("key type ", keyType), out.Coordinators[0].ErrorCode, want)
-		if out.Coordinators[0].ErrorMessage == nil {
-			t.Errorf("key type %d is refused without a word", keyType)
+		// Of a key of share groups that is none, Kafka says nothing.
+		if m := out.Coordinators[0].ErrorMessage; m == nil || (*m == "") != (keyType == coordinatorShare) {
+			t.Errorf("key type %d is refused with %v", keyType, m)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"fluxmq/broker/cluster"
+	"fluxmq/broker/group"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 	"fluxmq/broker/share"
@@ -19,19 +20,15 @@ func (h *Handler) servesShareGroups() bool {
 	return h.Shares != nil && h.Metadata.Image().FeatureLevel(cluster.ShareVersion) > 0
 }
 
-// maxShareMemberID is the longest member id of a share group, in bytes: that of
-// a UUID as text, as in Kafka.
-const maxShareMemberID = 36
-
 // shareMemberOf checks who a share request says it is from.
-func shareMemberOf(group, member *string) (shareMember, error) {
+func shareMemberOf(groupID, member *string) (shareMember, error) {
 	switch {
-	case group == nil || *group == "":
+	case groupID == nil || *groupID == "":
 		return shareMember{}, fmt.Errorf("%w: no group id", protocol.ErrInvalidRequest)
-	case member == nil || *member == "" || len(*member) > maxShareMemberID:
-		return shareMember{}, fmt.Errorf("%w: the member id must have 1 to %d characters", protocol.ErrInvalidRequest, maxShareMemberID)
+	case member == nil || *member == "" || len(*member) > group.MaxShareMemberID:
+		return shareMember{}, fmt.Errorf("%w: the member id must have 1 to %d characters", protocol.ErrInvalidRequest, group.MaxShareMemberID)
 	}
-	return shareMember{*group, *member}, nil
+	return shareMember{*groupID, *member}, nil
 }
 
 // Epochs of share sessions with a meaning of their own.
@@ -46,11 +43,14 @@ type shareAnswers struct {
 	list []share.Acknowledgement
 }
 
-// shareAnswered is what became of that. log is nil when the partition is not here.
+// shareAnswered is what became of that. log is nil when the partition is not
+// here. words are what the response says of an error: Kafka has some where the
+// share partition refuses, and none where the request is at fault.
 type shareAnswered struct {
 	sharePlace
-	log *partition.Partition
-	err error
+	log   *partition.Partition
+	err   error
+	words *string
 }
 
 // acknowledge takes what a member says of records, in all partitions together,
@@ -68,6 +68,7 @@ func (h *Handler) acknowledge(ctx context.Context, of shareMember, answers []sha
 	for i, f := range finish {
 		if f != nil {
 			done[i].err = f(ctx)
+			done[i].words = errorWords(done[i].err)
 		}
 	}
 	return done
@@ -86,7 +87,7 @@ func (h *Handler) startAcknowledge(ctx context.Context, of shareMember, a shareA
 	}
 	p := h.Shares.Find(a.key(of.group))
 	if p == nil { // nobody has fetched from it here
-		return nil, log, protocol.ErrUnknownTopicOrPartition
+		return func(context.Context) error { return protocol.ErrUnknownTopicOrPartition }, log, nil
 	}
 	return p.StartAcknowledge(ctx, of.member, a.list), log, nil
 }
@@ -96,12 +97,9 @@ func (h *Handler) lockDurationMs(group string) int32 {
 	return int32(h.Shares.Settings(group).LockDuration.Milliseconds())
 }
 
-// unknownLeader is the leader and its epoch where a response does not tell
-// them. 0 would be a node.
-const unknownLeader = -1
-
 // isElsewhere tells whether an error sends the client to look for the
-// partition's leader again, for which it is told who that is.
+// partition's leader again, for which it is told who that is. With any other
+// the leader and its epoch are 0, as in Kafka: no client looks at them.
 func isElsewhere(code int16) bool {
 	return code == protocol.ErrNotLeaderOrFollower.Code || code == protocol.ErrFencedLeaderEpoch.Code
 }

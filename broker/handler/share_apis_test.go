@@ -258,6 +258,57 @@ func TestShareFetch(t *testing.T) {
 	b.same("an unknown topic", b.shared(sharing([16]byte{9}, "d", 0, 0)), "0 UNKNOWN_TOPIC_ID")
 }
 
+// TestShareErrorsHaveKafkasWords: which errors have a message, and that the
+// leader is told to nobody who need not look for it.
+func TestShareErrorsHaveKafkasWords(t *testing.T) {
+	b := newGroupBroker(t)
+	id := b.prepareShared().ID
+	b.produceShared(0, 10)
+	if r := askGroupAPI[*kmsg.ShareFetchResponse](b, 2, sharing(id, "a", 4, 0)); r.ErrorCode != protocol.ErrShareSessionNotFound.Code || r.ErrorMessage != nil {
+		t.Errorf("no session: %+v", r)
+	}
+	fetched := askGroupAPI[*kmsg.ShareFetchResponse](b, 2, sharing(id, "a", 0, 0, 7))
+	for _, p := range fetched.Topics[0].Partitions {
+		if (p.ErrorCode != 0) != (p.Partition == 7) || p.ErrorMessage != nil || p.CurrentLeader.LeaderID != 0 || p.CurrentLeader.LeaderEpoch != 0 {
+			t.Errorf("fetched %+v", p)
+		}
+	}
+	acknowledge := func(epoch int32, topic [16]byte, index int32, first int64, kind int8) *kmsg.ShareAcknowledgeResponse {
+		in := kmsg.NewPtrShareAcknowledgeRequest()
+		group, member := "g", "a"
+		in.GroupID, in.MemberID, in.ShareSessionEpoch = &group, &member, epoch
+		in.Topics = []kmsg.ShareAcknowledgeRequestTopic{{TopicID: topic, Partitions: []kmsg.ShareAcknowledgeRequestTopicPartition{{
+			Partition:              index,
+			AcknowledgementBatches: []kmsg.ShareAcknowledgeRequestTopicPartitionAcknowledgementBatch{{FirstOffset: first, LastOffset: first, AcknowledgeTypes: []int8{kind}}},
+		}}}}
+		return askGroupAPI[*kmsg.ShareAcknowledgeResponse](b, 2, in)
+	}
+	if r := acknowledge(9, id, 0, 0, share.AckAccept); r.ErrorCode != protocol.ErrInvalidShareSessionEpoch.Code || r.ErrorMessage != nil {
+		t.Errorf("another epoch: %+v", r)
+	}
+	for n, test := range []struct {
+		name  string
+		topic [16]byte
+		index int32
+		first int64
+		kind  int8
+		want  *protocol.Error
+		words bool
+	}{
+		{"a kind that is not there", id, 0, 0, 9, protocol.ErrInvalidRequest, false},
+		{"a topic that is not there", [16]byte{9}, 0, 0, share.AckAccept, protocol.ErrUnknownTopicID, false},
+		{"a partition that is not there", id, 7, 0, share.AckAccept, protocol.ErrUnknownTopicOrPartition, false},
+		{"a partition that nobody has fetched from", id, 1, 0, share.AckAccept, protocol.ErrUnknownTopicOrPartition, true},
+		{"a record that is not acquired", id, 0, 50, share.AckAccept, protocol.ErrInvalidRequest, true},
+	} {
+		r := acknowledge(int32(n+1), test.topic, test.index, test.first, test.kind)
+		p := r.Topics[0].Partitions[0]
+		if r.ErrorCode != 0 || p.ErrorCode != test.want.Code || (p.ErrorMessage != nil) != test.words || p.CurrentLeader.LeaderID != 0 || p.CurrentLeader.LeaderEpoch != 0 {
+			t.Errorf("%s: %+v", test.name, r)
+		}
+	}
+}
+
 func TestShareSessions(t *testing.T) {
 	b := newGroupBroker(t, func(n *config.Node) { n.GroupShareMaxSessions = 2 })
 	id := b.prepareShared().ID
@@ -460,11 +511,18 @@ func TestShareGroupOffsets(t *testing.T) {
 	b.same("all", described(1, nil), "ok, t-0 ok from 4 lag 6")
 	b.same("before lags were told", described(0, nil), "ok, t-0 ok from 4 lag -1")
 	b.same("some", described(1, []kmsg.DescribeShareGroupOffsetsRequestGroupTopic{{Topic: "t", Partitions: []int32{0, 1, 7}}, {Topic: "x", Partitions: []int32{0}}}),
-		"ok, t-0 ok from 4 lag 6, t-1 ok from -1 lag -1, t-7 UNKNOWN_TOPIC_OR_PARTITION from -1 lag -1, x-0 UNKNOWN_TOPIC_OR_PARTITION from -1 lag -1")
+		"ok, t-0 ok from 4 lag 6, t-1 ok from -1 lag -1, t-7 ok from -1 lag -1, x-0 ok from -1 lag -1")
 	b.same("fetched from there", b.shared(sharing(id, "a", 0, 0)), "0 4-9*1")
 	b.same("acknowledge", b.acknowledged(id, "a", 1, 6, 9, share.AckAccept), "ok")
 	b.same("what is finished is no lag", described(1, nil), "ok, t-0 ok from 4 lag 2")
 
+	nameless := []*string{
+		askGroupAPI[*kmsg.AlterShareGroupOffsetsResponse](b, 0, kmsg.NewPtrAlterShareGroupOffsetsRequest()).ErrorMessage,
+		askGroupAPI[*kmsg.DeleteShareGroupOffsetsResponse](b, 0, kmsg.NewPtrDeleteShareGroupOffsetsRequest()).ErrorMessage,
+	}
+	if nameless[0] == nil || nameless[1] == nil {
+		t.Errorf("a group without a name is refused without a word: %v", nameless)
+	}
 	remove := kmsg.NewPtrDeleteShareGroupOffsetsRequest()
 	remove.GroupID = "g"
 	remove.Topics = []kmsg.DeleteShareGroupOffsetsRequestTopic{{Topic: "x"}, {Topic: "t"}}

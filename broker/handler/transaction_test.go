@@ -464,9 +464,10 @@ func TestDescribeProducers(t *testing.T) {
 	b.ask(t, transactional(produceRequest(b.id, -1, transactionBatch(t, 4, 0, 6))), 9)
 	mark(t, b, 0, partition.Marker{ProducerID: 4, CoordinatorEpoch: 8, Commit: true})
 	in := kmsg.NewPtrDescribeProducersRequest()
-	in.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: "t", Partitions: []int32{0, 1, 7}}, {Topic: "none", Partitions: []int32{0}}, {Topic: "no/topic", Partitions: []int32{0}}}
+	in.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: "t", Partitions: []int32{0, 1, 7}}, {Topic: "none", Partitions: []int32{0}}, {Topic: "no/topic", Partitions: []int32{0}}, {Topic: "known", Partitions: []int32{1}}}
+	create(t, b.Handler, "known", 1)
 	r := direct[*kmsg.DescribeProducersResponse](t, b.Handler, handleDescribeProducers, in, 0)
-	if len(r.Topics) != 3 || len(r.Topics[0].Partitions) != 3 {
+	if len(r.Topics) != 4 || len(r.Topics[0].Partitions) != 3 {
 		t.Fatalf("%+v", r)
 	}
 	active := r.Topics[0].Partitions[0].ActiveProducers
@@ -482,12 +483,17 @@ func TestDescribeProducers(t *testing.T) {
 	if p := r.Topics[0].Partitions[1]; p.ErrorCode != 0 || len(p.ActiveProducers) != 0 {
 		t.Errorf("%+v", p)
 	}
-	for i, want := range map[*kmsg.DescribeProducersResponseTopicPartition]*protocol.Error{
-		&r.Topics[0].Partitions[2]: protocol.ErrUnknownTopicOrPartition, &r.Topics[1].Partitions[0]: protocol.ErrUnknownTopicOrPartition,
-		&r.Topics[2].Partitions[0]: protocol.ErrInvalidTopicException,
+	for _, test := range []struct {
+		got   kmsg.DescribeProducersResponseTopicPartition
+		want  *protocol.Error
+		words bool
+	}{
+		{r.Topics[3].Partitions[0], protocol.ErrUnknownTopicOrPartition, false},
+		{r.Topics[1].Partitions[0], protocol.ErrUnknownTopicOrPartition, true},
+		{r.Topics[2].Partitions[0], protocol.ErrInvalidTopicException, true},
 	} {
-		if i.ErrorCode != want.Code || i.ErrorMessage == nil {
-			t.Errorf("%+v, want %s", *i, want.Name)
+		if test.got.ErrorCode != test.want.Code || (test.got.ErrorMessage != nil) != test.words {
+			t.Errorf("%+v, want %s", test.got, test.want.Name)
 		}
 	}
 }

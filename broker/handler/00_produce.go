@@ -315,6 +315,7 @@ var (
 	errNoBatch     = fmt.Errorf("%w: a Produce request must have exactly one record batch per partition, got none", protocol.ErrInvalidRecord)
 	errManyBatches = fmt.Errorf("%w: a Produce request must have exactly one record batch per partition, got more", protocol.ErrInvalidRecord)
 	errMagic       = fmt.Errorf("%w: record batches must have magic 2", protocol.ErrInvalidRecord)
+	errNoCodec     = fmt.Errorf("%w: a codec that is none", protocol.ErrUnknownServerError) // Kafka fails inside, before it looks at the log
 	errZstdVersion = fmt.Errorf("%w: zstd needs Produce version 7", protocol.ErrUnsupportedCompressionType)
 )
 
@@ -343,7 +344,10 @@ func checkProduced(request *protocol.ProduceRequest, records []byte) ([]byte, er
 		return nil, fmt.Errorf("%w: a record batch of %d bytes", protocol.ErrCorruptMessage, size)
 	}
 	b := record.Batch(records[:size:size])
-	if request.Version < 7 && b.Codec() == record.Zstd {
+	if codec := b.Codec(); request.Version < 7 && codec >= record.Zstd {
+		if codec > record.Zstd {
+			return nil, errNoCodec
+		}
 		return nil, errZstdVersion
 	}
 	switch second, err := firstBatch(records[size:]); {

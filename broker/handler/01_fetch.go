@@ -113,7 +113,7 @@ func (c *fetchCall) openSession() error {
 		if f.SessionID != 0 {
 			sessions.remove(f.SessionID)
 		}
-		if f.SessionEpoch == initialEpoch && f.Version >= 7 && len(f.Topics) > 0 {
+		if f.SessionEpoch == initialEpoch && f.Version >= 7 { // also of no partition, as in Kafka
 			if namesNothing(f) {
 				return protocol.ErrUnknownServerError
 			}

@@ -410,6 +410,32 @@ func TestFetchSessions(t *testing.T) {
 	}
 }
 
+// A session may begin without any partition, and get some later.
+func TestFetchSessionOfNothing(t *testing.T) {
+	b := newBench(t, partition.FlushOS)
+	b.ask(t, produceRequest(b.id, 1, batch(t, 1)), 9)
+	open := func(version int16) int32 {
+		in := fetchRequest(b.id)
+		in.Topics, in.SessionEpoch = nil, 0
+		r := b.ask(t, in, version).(*kmsg.FetchResponse)
+		if r.ErrorCode != 0 || r.SessionID == 0 || len(r.Topics) != 0 {
+			t.Fatalf("version %d: %+v", version, r)
+		}
+		return r.SessionID
+	}
+	later := fetchRequest(b.id, 0)
+	later.SessionID, later.SessionEpoch = open(7), 1
+	if r := b.ask(t, later, 7).(*kmsg.FetchResponse); r.ErrorCode != 0 || r.SessionID != later.SessionID || len(r.Topics) != 1 || len(r.Topics[0].Partitions[0].RecordBatches) == 0 {
+		t.Errorf("with a partition: %+v", r)
+	}
+	// Nothing is added: there is no session to keep.
+	nothing := fetchRequest(b.id)
+	nothing.Topics, nothing.SessionID, nothing.SessionEpoch = nil, open(11), 1
+	if r := b.ask(t, nothing, 11).(*kmsg.FetchResponse); r.ErrorCode != 0 || r.SessionID != 0 {
+		t.Errorf("still without one: %+v", r)
+	}
+}
+
 func TestFetchSessionSlotsAreBounded(t *testing.T) {
 	b := newBench(t, partition.FlushOS)
 	b.sessions.slots = 3

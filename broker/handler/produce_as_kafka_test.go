@@ -115,6 +115,12 @@ func TestProduceErrorsTellTheLogStart(t *testing.T) {
 			t.Errorf("%s: %+v, want %s and log start %d", c.name, p, c.want.Name, c.logStart)
 		}
 	}
+	// Before version 7 the codec is looked at before the log is.
+	for _, version := range []int16{5, 6} {
+		if p := produced(t, b, spoilt(22, 5), version); p.ErrorCode != protocol.ErrUnknownServerError.Code || p.LogStartOffset != -1 || p.BaseOffset != -1 {
+			t.Errorf("codec 5 in version %d: %+v", version, p)
+		}
+	}
 }
 
 // A reply names the records at fault (KIP-467).

@@ -71,6 +71,13 @@ func TestCompareReplies(t *testing.T) {
 		r.Topics = append(r.Topics, topic)
 		return r
 	}
+	altered := func(types ...string) *kmsg.AlterClientQuotasResponse {
+		var e kmsg.AlterClientQuotasResponseEntry
+		for _, kind := range types {
+			e.Entity = append(e.Entity, kmsg.AlterClientQuotasResponseEntryEntity{Type: kind})
+		}
+		return &kmsg.AlterClientQuotasResponse{Entries: []kmsg.AlterClientQuotasResponseEntry{e}}
+	}
 	first := values("a", "b")(&scene{})
 	second := bytes.Clone(first)
 	record.Batch(second).SetBaseOffset(2)
@@ -86,15 +93,16 @@ func TestCompareReplies(t *testing.T) {
 		"a port that is not the broker's shows": {"Metadata", metadataReply(7, 4444, 0), metadataReply(9, 2222, 0), []Difference{{Path: "Brokers[1].Port", Ours: "4444", Kafka: "<port>"}}},
 		"an element that is missing is one difference": {"Metadata", metadataReply(7, 1111, 0, "x"), metadataReply(9, 2222, 0, "x", "y"), []Difference{{Path: "Topics[y]", Ours: absent,
 			Kafka: `{ErrorCode:0 NONE Topic:"y" TopicID:<id of y> IsInternal:false Partitions:{[0]:{ErrorCode:0 NONE Partition:0 Leader:0 LeaderEpoch:-1 Replicas:[1] ISR:null OfflineReplicas:null}} AuthorizedOperations:-2147483648}`}}},
-		"the same element twice is two": {"Metadata", metadataReply(7, 1111, 3, "x", "x"), metadataReply(9, 2222, 3, "x"), []Difference{{Path: "Topics[x]#2", Kafka: absent}}},
-		"member ids differ":             {"JoinGroup", member(idA, idA), member(idB, idB), nil},
-		"member ids of another form":    {"JoinGroup", member("a-1", "a-1"), member(idB, idB), []Difference{{Path: "LeaderID"}, {Path: "MemberID"}}},
-		"producer ids differ":           {"InitProducerId", producer(1000, 0), producer(4, 0), nil},
-		"a producer id or none":         {"InitProducerId", producer(-1, 0), producer(4, 1), []Difference{{Path: "ProducerID", Ours: "-1", Kafka: "<producer from InitProducerId: case>"}, {Path: "ProducerEpoch", Ours: "0", Kafka: "1"}}},
-		"other words":                   {"FindCoordinator", coordinator(kmsg.StringPtr("no")), coordinator(kmsg.StringPtr("never")), nil},
-		"no words":                      {"FindCoordinator", coordinator(nil), coordinator(kmsg.StringPtr("")), []Difference{{Path: "ErrorMessage", Ours: "null", Kafka: `""`}}},
-		"a batch that is cut is none":   {"Fetch", fetched(append(bytes.Clone(first), second[:20]...)), fetched(first), nil},
-		"a batch more":                  {"Fetch", fetched(append(bytes.Clone(first), second...)), fetched(first), []Difference{{Path: "Topics[t].Partitions[0].RecordBatches[2]", Kafka: absent}}},
+		"the same element twice is two":                              {"Metadata", metadataReply(7, 1111, 3, "x", "x"), metadataReply(9, 2222, 3, "x"), []Difference{{Path: "Topics[x]#2", Kafka: absent}}},
+		"member ids differ":                                          {"JoinGroup", member(idA, idA), member(idB, idB), nil},
+		"member ids of another form":                                 {"JoinGroup", member("a-1", "a-1"), member(idB, idB), []Difference{{Path: "LeaderID"}, {Path: "MemberID"}}},
+		"producer ids differ":                                        {"InitProducerId", producer(1000, 0), producer(4, 0), nil},
+		"a producer id or none":                                      {"InitProducerId", producer(-1, 0), producer(4, 1), []Difference{{Path: "ProducerID", Ours: "-1", Kafka: "<producer from InitProducerId: case>"}, {Path: "ProducerEpoch", Ours: "0", Kafka: "1"}}},
+		"the parts of whom a quota is for may come in another order": {"AlterClientQuotas", altered("ip", "user"), altered("user", "ip"), nil},
+		"other words":                                                {"FindCoordinator", coordinator(kmsg.StringPtr("no")), coordinator(kmsg.StringPtr("never")), nil},
+		"no words":                                                   {"FindCoordinator", coordinator(nil), coordinator(kmsg.StringPtr("")), []Difference{{Path: "ErrorMessage", Ours: "null", Kafka: `""`}}},
+		"a batch that is cut is none":                                {"Fetch", fetched(append(bytes.Clone(first), second[:20]...)), fetched(first), nil},
+		"a batch more":                                               {"Fetch", fetched(append(bytes.Clone(first), second...)), fetched(first), []Difference{{Path: "Topics[t].Partitions[0].RecordBatches[2]", Kafka: absent}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := pair(test.api, test.ours, test.kafka)
@@ -117,13 +125,14 @@ func TestJudge(t *testing.T) {
 	allowances := []Allowance{
 		{API: "Metadata", MinVersion: 1, MaxVersion: 5, Path: "Topics[*].ErrorCode", Ours: "0 NONE", Reason: "on purpose"},
 		{API: "Metadata", MinVersion: 0, MaxVersion: 13, Path: "Topics", Case: "other case", Reason: "never"},
+		{API: "Heartbeat|SyncGroup", MinVersion: 0, MaxVersion: 4, Path: "a[*]|b|c.d", Kafka: "no", Reason: "one of several"},
 	}
 	d := Difference{Path: "Topics[a.b].ErrorCode", Ours: "0 NONE", Kafka: "3 UNKNOWN_TOPIC_OR_PARTITION"}
 	for _, test := range []struct {
 		why     string
 		c       Case
 		want    Verdict
-		reasons int
+		reasons int // of the API
 	}{
 		{"no differences", Case{API: "Metadata", Version: 1}, Same, 0},
 		{"an allowed one", Case{API: "Metadata", Version: 5, Differences: []Difference{d}}, Permitted, 1},
@@ -131,10 +140,13 @@ func TestJudge(t *testing.T) {
 		{"another API", Case{API: "Fetch", Version: 1, Differences: []Difference{d}}, Different, 0},
 		{"another value", Case{API: "Metadata", Version: 1, Differences: []Difference{{Path: d.Path, Ours: "7"}}}, Different, 0},
 		{"another path beside it", Case{API: "Metadata", Version: 1, Differences: []Difference{d, {Path: "Topics[x].Topic", Ours: "0 NONE"}, d}}, Different, 2},
+		{"one of several APIs and paths", Case{API: "SyncGroup", Differences: []Difference{{Path: "a[1]", Kafka: "no"}, {Path: "c.d", Kafka: "no"}}}, Permitted, 2},
+		{"a path that only begins or ends like one of several", Case{API: "Heartbeat", Differences: []Difference{{Path: "b.c", Kafka: "no"}, {Path: "x.b", Kafka: "no"}, {Path: "cxd", Kafka: "no"}}}, Different, 0},
+		{"no API of several", Case{API: "Sync", Differences: []Difference{{Path: "b", Kafka: "no"}}}, Different, 0},
 	} {
-		used := make([]int, len(allowances))
+		used := map[use]int{}
 		judge(&test.c, allowances, used)
-		if test.c.Verdict != test.want || used[0] != test.reasons || used[1] != 0 {
+		if test.c.Verdict != test.want || used[use{0, test.c.API}]+used[use{2, test.c.API}] != test.reasons || len(used) != min(test.reasons, 1) {
 			t.Errorf("%s: %s, used %v; want %s, %d", test.why, test.c.Verdict, used, test.want, test.reasons)
 		}
 	}

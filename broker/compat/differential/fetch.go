@@ -88,8 +88,10 @@ var fetchScript = script{name: "fetch", steps: []step{
 	{name: "a wait of -1", request: fetch(func(r *kmsg.FetchRequest) { r.MinBytes, r.MaxWaitMillis = 1, -1 }, read("log", reading(0, 13)))},
 	{name: "read committed", request: fetch(func(r *kmsg.FetchRequest) { r.IsolationLevel = 1 }, read("log", reading(0, 0)))},
 	{name: "isolation level 2", request: fetch(func(r *kmsg.FetchRequest) { r.IsolationLevel = 2 }, read("log", reading(0, 0)))},
-	{name: "as a replica that is none", request: fetch(func(r *kmsg.FetchRequest) { r.ReplicaID, r.ReplicaState.ID, r.ReplicaState.Epoch = 5, 5, 1 }, read("log", reading(0, 0)))},
-	{name: "as a debugging consumer", request: fetch(func(r *kmsg.FetchRequest) { r.ReplicaID, r.ReplicaState.ID = -2, -2 }, read("log", reading(0, 0)))},
+	{name: "as a replica that is none", request: fetch(func(r *kmsg.FetchRequest) { r.ReplicaID = 5 }, read("log", reading(0, 0)))},
+	{name: "as a replica that is none, with its state", request: fetch(func(r *kmsg.FetchRequest) { r.ReplicaState.ID, r.ReplicaState.Epoch = 5, 1 }, read("log", reading(0, 0))), from: 15},
+	{name: "as a debugging consumer", request: fetch(func(r *kmsg.FetchRequest) { r.ReplicaID = -2 }, read("log", reading(0, 0)))},
+	{name: "as a debugging consumer, with its state", request: fetch(func(r *kmsg.FetchRequest) { r.ReplicaState.ID = -2 }, read("log", reading(0, 0))), from: 15},
 	{name: "a rack", request: fetch(func(r *kmsg.FetchRequest) { r.Rack = "nowhere" }, read("log", reading(0, 0))), from: 11},
 	{name: "another cluster", request: fetch(func(r *kmsg.FetchRequest) { r.ClusterID = kmsg.StringPtr("other") }, read("log", reading(0, 0))), from: 12},
 }}

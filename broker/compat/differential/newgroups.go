@@ -222,7 +222,7 @@ func acknowledge(group, member string, epoch int32, topic string, first, last in
 // shareGroupScript: share groups (KIP-932).
 var shareGroupScript = script{name: "share groups", needs: []int16{keyShareGroupHeartbeat}, steps: []step{
 	{name: "until the share topic is asked for", quiet: true, request: createTopics(topic("shared", 1, 1))},
-	ready("shared"),
+	ready("shared"), leaders("shared"),
 	{name: "that reads from the start", request: alterIncrementally(false, change(ofGroup, "share", "+share.auto.offset.reset=earliest"))},
 	asked("for the share group", produce(-1, to("shared", in(0, values("a", "b", "c", "d"))))),
 	{name: "a group without a name", request: shareHeartbeat("", shareMember, 0, "shared")},

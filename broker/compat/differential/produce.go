@@ -84,7 +84,9 @@ var produceScript = script{name: "produce", steps: []step{
 		topic("compact", 1, 1, "cleanup.policy=compact"), topic("narrow", 1, 1, "message.timestamp.before.max.ms=1000", "message.timestamp.after.max.ms=1000"),
 		topic("insync", 1, 1, "min.insync.replicas=2"), topic("scratch", 1, 1), topic("twice-1", 1, 1), topic("twice-2", 1, 1))},
 	ready("log", "small", "append", "compact", "narrow", "insync", "scratch", "twice-1", "twice-2"),
+	leaders("log", "small", "append", "compact", "narrow", "insync", "scratch", "twice-1", "twice-2"),
 	{name: "a topic that is to be gzip", request: createTopics(topic("gzipped", 1, 1, "compression.type=gzip"))},
+	ready("gzipped"), leaders("gzipped"),
 
 	asked("one record", produce(1, to("log", in(0, values("first"))))),
 	asked("several records", produce(-1, to("log", in(0, values("a", "b", "c"))))),
@@ -177,7 +179,7 @@ var doubtful = []struct {
 var doubtfulScript = func() script {
 	s := script{name: "doubtful records", steps: []step{
 		{name: "until the topic of doubtful records is asked for", quiet: true, request: createTopics(topic("doubtful", int32(len(doubtful)), 1))},
-		ready("doubtful"),
+		ready("doubtful"), leaders("doubtful"),
 	}}
 	var all []kmsg.FetchRequestTopicPartition
 	for n, d := range doubtful {

@@ -36,7 +36,7 @@ func idempotent(topic string, epoch int16, sequence int32, n int) func(*scene) k
 // producersScript: InitProducerId without a transaction, and what Produce makes of sequences.
 var producersScript = script{name: "producers", steps: []step{
 	{name: "until the producers' topics are asked for", quiet: true, request: createTopics(topic("idem", 1, 1), topic("idem-2", 1, 1))},
-	ready("idem", "idem-2"),
+	ready("idem", "idem-2"), leaders("idem", "idem-2"),
 	{name: "an idempotent producer", request: initProducer(func(*kmsg.InitProducerIDRequest) {}), keep: keepProducer("idempotent"), until: idsLoaded},
 	{name: "an idempotent producer with an id and an epoch", request: initProducer(func(r *kmsg.InitProducerIDRequest) { r.ProducerID, r.ProducerEpoch = 12345, 3 }), from: 3, until: idsLoaded},
 	{name: "an idempotent producer with an id and no epoch", request: initProducer(func(r *kmsg.InitProducerIDRequest) { r.ProducerID = 12345 }), from: 3, until: idsLoaded},

@@ -94,8 +94,8 @@ func noTopic(*scene) [16]byte { return stray }
 // at pins a version.
 func at(version int16) func(Range) int16 { return func(Range) int16 { return version } }
 
-// ready waits until topics can be used: Kafka answers CreateTopics before its
-// brokers lead what was created. It also learns their ids.
+// ready waits until topics are known: Kafka answers CreateTopics before its
+// brokers have heard of what was created. It also learns their ids and sizes.
 func ready(names ...string) step {
 	return step{name: "until there is " + strings.Join(names, ", "), request: metadata(names...), version: at(12), quiet: true,
 		until: func(reply kmsg.Response) bool {
@@ -105,6 +105,43 @@ func ready(names ...string) step {
 				}
 				for _, p := range t.Partitions {
 					if p.ErrorCode != 0 || p.Leader < 0 {
+						return false
+					}
+				}
+			}
+			return true
+		},
+		keep: func(s *scene, reply kmsg.Response) {
+			for _, t := range reply.(*kmsg.MetadataResponse).Topics {
+				s.numbers[partitionsOf(*t.Topic)] = int64(len(t.Partitions))
+			}
+		}}
+}
+
+func partitionsOf(topic string) string { return "partitions of " + topic }
+
+// leaders waits until topics that are ready can be written to and read: a broker of
+// Kafka tells everybody that it leads a partition a moment before it does.
+func leaders(names ...string) step {
+	return step{name: "until somebody leads " + strings.Join(names, ", "), version: at(6), quiet: true,
+		request: func(s *scene) kmsg.Request {
+			r := kmsg.NewPtrListOffsetsRequest()
+			for _, name := range names {
+				t := kmsg.NewListOffsetsRequestTopic()
+				t.Topic = name
+				for index := range int32(s.numbers[partitionsOf(name)]) {
+					p := kmsg.NewListOffsetsRequestTopicPartition()
+					p.Partition, p.Timestamp = index, -1 // the end
+					t.Partitions = append(t.Partitions, p)
+				}
+				r.Topics = append(r.Topics, t)
+			}
+			return r
+		},
+		until: func(reply kmsg.Response) bool {
+			for _, t := range reply.(*kmsg.ListOffsetsResponse).Topics {
+				for _, p := range t.Partitions {
+					if p.ErrorCode != 0 {
 						return false
 					}
 				}
@@ -140,13 +177,13 @@ func partitionCount(name string, want int) step {
 var topicsScript = script{name: "topics", steps: []step{
 	{name: "before there is a topic", request: metadataOfAll},
 	{name: "a topic", request: createTopics(topic("orders", 3, 1))},
-	ready("orders"),
+	ready("orders"), leaders("orders"),
 	{name: "a topic that exists", request: createTopics(topic("orders", 3, 1))},
 	{name: "a topic with configs", request: createTopics(topic("configured", 1, 1,
 		"cleanup.policy=compact", "retention.ms=86400000", "segment.bytes=1048576", "min.insync.replicas=1", "max.message.bytes=10000"))},
 	ready("configured"),
 	{name: "several topics, one of them illegal", request: createTopics(topic("several-1", 1, 1), topic("not legal", 1, 1), topic("several-2", 2, 1))},
-	ready("several-1", "several-2"),
+	ready("several-1", "several-2"), leaders("several-1", "several-2"),
 	{name: "an unknown config", request: createTopics(topic("refused", 1, 1, "no.such.config=1"))},
 	{name: "a config that does not parse", request: createTopics(topic("refused", 1, 1, "retention.ms=soon"))},
 	{name: "a config out of range", request: createTopics(topic("refused", 1, 1, "segment.bytes=1"))},
@@ -196,7 +233,7 @@ var topicsScript = script{name: "topics", steps: []step{
 		return t
 	}())},
 	{name: "a topic twice in one request", request: createTopics(topic("twice", 1, 1), topic("twice", 2, 1), topic("once", 1, 1))},
-	ready("once"),
+	ready("once"), leaders("once"),
 	{name: "names that differ in dot and underscore", request: createTopics(topic("me.tric", 1, 1))},
 	ready("me.tric"),
 	{name: "a name that collides", request: createTopics(topic("me_tric", 1, 1))},

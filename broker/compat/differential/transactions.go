@@ -167,7 +167,7 @@ func atRest(reply kmsg.Response) bool {
 // by the client, from there on by the broker (KIP-890).
 var transactionsScript = script{name: "transactions", needs: []int16{keyAddPartitionsToTxn, keyAddOffsetsToTxn, keyEndTxn, keyTxnOffsetCommit}, steps: []step{
 	{name: "until the transactions' topics are asked for", quiet: true, request: createTopics(topic("tx", 1, 1), topic("tx-2", 1, 1))},
-	ready("tx", "tx-2"),
+	ready("tx", "tx-2"), leaders("tx", "tx-2"),
 	coordinated(1, "t"),
 	{name: "of a transactional id", request: findCoordinator(1, "t"), from: 1},
 	{name: "of a transactional id without a name", request: findCoordinator(1, ""), from: 1},

@@ -160,8 +160,10 @@ var keys = []string{"Topic", "Name", "Group", "GroupID", "TransactionalID", "Mem
 	"ResourceName", "User", "Key", "Feature", "Dir", "RelativeOffset", "TopicID", "SubtopologyID", "FirstOffset", "ProducerID", "Type"}
 
 func (n *normaliser) label(element reflect.Value, index int) string {
-	if entity := element.FieldByName("Entity"); entity.IsValid() { // whom a quota is for: several types and names
-		return n.plant("Entity", entity).String()
+	if entity := element.FieldByName("Entity"); entity.IsValid() { // whom a quota is for: several types and names, in any order
+		whom := n.plant("Entity", entity)
+		slices.Sort(whom.order)
+		return whom.String()
 	}
 	for _, key := range keys {
 		f := element.FieldByName(key)

@@ -18,11 +18,13 @@ type Feature struct {
 const (
 	GroupVersion       = "group.version"
 	ShareVersion       = "share.version"
+	StreamsVersion     = "streams.version"
 	TransactionVersion = "transaction.version"
 )
 
 // supported are the features, by name. group.version 1 is the consumer group
-// protocol of KIP-848, share.version 1 are the share groups of KIP-932.
+// protocol of KIP-848, share.version 1 are the share groups of KIP-932,
+// streams.version 1 the groups of Kafka Streams (KIP-1071).
 // transaction.version tells clients which protocol of transactions to speak, 2
 // being KIP-890; the coordinator answers each request by its own version, as
 // Kafka's does. metadata.version is none of them: it is the format of Kafka's
@@ -30,6 +32,7 @@ const (
 var supported = [...]Feature{
 	{GroupVersion, 0, 1, 1},
 	{ShareVersion, 0, 1, 1},
+	{StreamsVersion, 0, 1, 1},
 	{TransactionVersion, 0, 2, 2},
 }
 

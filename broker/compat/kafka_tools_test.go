@@ -188,7 +188,7 @@ func TestKafkaTools(t *testing.T) {
 	run("kafka.admin.ConfigCommand", "--describe", "--entity-type", "users") // asks for SCRAM credentials, too
 	want(run("kafka.admin.ConfigCommand", "--alter", "--entity-type", "client-metrics", "--entity-name", "watch", "--add-config", "interval.ms=1000,metrics=org.apache.kafka.producer."), "Completed updating")
 	want(run("org.apache.kafka.tools.ClientMetricsCommand", "--list"), "watch")
-	want(run("org.apache.kafka.tools.FeatureCommand", "describe"), "group.version", "share.version", "transaction.version")
+	want(run("org.apache.kafka.tools.FeatureCommand", "describe"), "group.version", "share.version", "streams.version", "transaction.version")
 	want(run("org.apache.kafka.tools.MetadataQuorumCommand", "describe", "--status"), "LeaderId:", "HighWatermark:")
 	run("org.apache.kafka.tools.TopicCommand", "--delete", "--topic", "tools")
 

@@ -22,7 +22,7 @@ func unset(name string, t Type, rule Rule, doc string) Setting {
 // Where a default differs from Kafka's, the sentence says so.
 func brokerSettings() []Setting {
 	var all []Setting
-	for _, part := range [][]Setting{networkSettings(), logSettings(), cleanerSettings(), topicDefaultSettings(), groupSettings(), consumerGroupSettings(), shareGroupSettings(), transactionSettings(), quotaSettings(), telemetrySettings(), ownSettings(), acceptedSettings()} {
+	for _, part := range [][]Setting{networkSettings(), logSettings(), cleanerSettings(), topicDefaultSettings(), groupSettings(), consumerGroupSettings(), shareGroupSettings(), streamsGroupSettings(), transactionSettings(), quotaSettings(), telemetrySettings(), ownSettings(), acceptedSettings()} {
 		all = append(all, part...)
 	}
 	return all

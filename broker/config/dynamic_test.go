@@ -46,8 +46,11 @@ func TestDynamicGroupAndProducerSettings(t *testing.T) {
 	if _, err := n.WithDynamic(map[string]string{"group.share.assignment.interval.ms": "15001"}, nil); !errors.Is(err, ErrInvalid) {
 		t.Errorf("of share groups, beyond the broker's bound: %v", err)
 	}
+	if after, err := n.WithDynamic(map[string]string{"group.streams.assignment.interval.ms": "15000"}, nil); err != nil || after.Groups.Streams.AssignmentInterval != 15*time.Second {
+		t.Errorf("of streams groups: %v", err)
+	}
 	for key, want := range map[string]bool{
-		"group.consumer.session.timeout.ms": false, "group.share.session.timeout.ms": false, "group.max.size": false, "log.retention.hours": false, "log.cleaner.threads": false,
+		"group.consumer.session.timeout.ms": false, "group.share.session.timeout.ms": false, "group.streams.session.timeout.ms": false, "group.max.size": false, "log.retention.hours": false, "log.cleaner.threads": false,
 		"unclean.leader.election.enable": true, "compression.gzip.level": true, "log.roll.jitter.ms": true,
 	} {
 		value := Find(Broker, key).Default

@@ -12,7 +12,8 @@ import (
 type Group struct {
 	ConsumerSessionTimeout, ConsumerHeartbeatInterval, ConsumerAssignmentInterval time.Duration
 
-	Share ShareGroup
+	Share   ShareGroup
+	Streams StreamsGroup
 }
 
 // CheckGroup checks one setting of a group as AlterConfigs does. An unknown
@@ -63,10 +64,15 @@ func ParseGroup(n *Node, overrides map[string]string) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
+	streams, err := parseStreams(n, text)
+	if err != nil {
+		return nil, err
+	}
 	return &Group{
 		ConsumerSessionTimeout:     milliseconds(session),
 		ConsumerHeartbeatInterval:  milliseconds(heartbeat),
 		ConsumerAssignmentInterval: milliseconds(whole("consumer.assignment.interval.ms")),
 		Share:                      share,
+		Streams:                    streams,
 	}, nil
 }

@@ -24,7 +24,7 @@ func consumerGroupSettings() []Setting {
 }
 
 // groupScopeSettings are the keys that a group may have of its own (resource
-// type GROUP). Those of streams groups are not built.
+// type GROUP).
 func groupScopeSettings() []Setting {
 	settings := []Setting{
 		{Name: "consumer.assignment.interval.ms", Type: Int, Default: "1000", Rule: atLeast(0), Synonyms: synonym("group.consumer.assignment.interval.ms"),
@@ -35,6 +35,7 @@ func groupScopeSettings() []Setting {
 			Doc: "After how long without a heartbeat a member is taken out, in milliseconds."},
 	}
 	settings = append(settings, shareScopeSettings()...)
+	settings = append(settings, streamsScopeSettings()...)
 	for i := range settings {
 		settings[i].Scope = GroupScope
 		settings[i].Dynamic = true

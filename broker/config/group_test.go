@@ -14,9 +14,9 @@ func TestParseGroup(t *testing.T) {
 		want      Group
 		refusal   error
 	}{
-		{"a group without settings has the broker's", nil, Group{45 * time.Second, 5 * time.Second, time.Second, n.Groups.Share}, nil},
+		{"a group without settings has the broker's", nil, Group{45 * time.Second, 5 * time.Second, time.Second, n.Groups.Share, n.Groups.Streams}, nil},
 		{"its own win", map[string]string{"consumer.session.timeout.ms": "50000", "consumer.assignment.interval.ms": "0"},
-			Group{50 * time.Second, 5 * time.Second, 0, n.Groups.Share}, nil},
+			Group{50 * time.Second, 5 * time.Second, 0, n.Groups.Share, n.Groups.Streams}, nil},
 		{"a session below the broker's least", map[string]string{"consumer.session.timeout.ms": "44999"}, Group{}, ErrInvalid},
 		{"a session above the broker's most", map[string]string{"consumer.session.timeout.ms": "60001"}, Group{}, ErrInvalid},
 		{"a heartbeat above the broker's most", map[string]string{"consumer.heartbeat.interval.ms": "15001"}, Group{}, ErrInvalid},

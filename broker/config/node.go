@@ -79,6 +79,8 @@ type Node struct {
 	GroupShareMaxSize, GroupShareMaxSessions int32
 	GroupShareInitializeRetry                time.Duration
 
+	GroupStreamsMaxSize int32
+
 	ShareSnapshotUpdates                             int32 // changes between two whole states
 	ShareTopicPartitions, ShareTopicSegmentBytes     int32
 	ShareWriteTimeout, ShareColdSnapshot, SharePrune time.Duration
@@ -249,6 +251,7 @@ func (n *Node) fill() error {
 		return fmt.Errorf("%w %d for group.share.max.share.sessions: must be at least group.share.max.size (%d)", ErrInvalid, n.GroupShareMaxSessions, n.GroupShareMaxSize)
 	}
 	n.GroupShareInitializeRetry = n.millis("group.share.initialize.retry.interval.ms")
+	n.GroupStreamsMaxSize = int32(n.whole("group.streams.max.size"))
 	n.ShareSnapshotUpdates = int32(n.whole("share.coordinator.snapshot.update.records.per.snapshot"))
 	n.ShareTopicPartitions = int32(n.whole("share.coordinator.state.topic.num.partitions"))
 	n.ShareTopicSegmentBytes = int32(n.whole("share.coordinator.state.topic.segment.bytes"))

@@ -150,7 +150,7 @@ func (g *group) asConsumer(joining bool, topics Topics) (*consumerGroup, *refusa
 	switch {
 	case g.consumer != nil:
 		return g.consumer, nil
-	case !joining, g.share != nil:
+	case !joining, g.notClassic():
 		return nil, refuse(protocol.ErrGroupIDNotFound, "Group %s is not a consumer group.", g.id)
 	case g.state == empty:
 		return newConsumerGroup(), nil

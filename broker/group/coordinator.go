@@ -4,7 +4,10 @@
 // happens to one: join.go, sync.go, session.go, offsets.go; for the groups of
 // KIP-848 consumer_group.go, consumer_heartbeat.go, reconcile.go, assignor.go,
 // and migration.go and classic_member.go for both in one group; for share
-// groups (KIP-932) share_group.go, share_heartbeat.go, share_assignor.go).
+// groups (KIP-932) share_group.go, share_heartbeat.go, share_assignor.go; for
+// those of Kafka Streams (KIP-1071) streams_group.go, streams_topology.go and
+// streams_configure.go for what the application consists of and needs,
+// streams_heartbeat.go, streams_reconcile.go, streams_assignor.go).
 //
 // A group belongs to the shard of the partition that Kafka would choose, its
 // offsets and metadata are stored there in Kafka's formats (records.go), and a
@@ -16,7 +19,9 @@
 // with all its effects; a pending member id was handed out and not used yet. A
 // classic group has generations and a leader that assigns; a consumer group
 // (KIP-848) has epochs, and the coordinator assigns. So has a share group, whose
-// members share partitions; what became of their records is the share room's.
+// members share partitions; what became of their records is the share room's. The
+// members of a streams group have tasks: the coordinator knows the application's
+// topology, and says which topics it needs; its caller makes them.
 package group
 
 import (
@@ -147,6 +152,7 @@ func New(c Config) *Coordinator {
 				maxSessionTimeoutMs: int32(n.GroupMaxSessionTimeout.Milliseconds()),
 				consumer:            consumerLimitsOf(n),
 				share:               shareLimits{int(n.GroupShareMaxSize), n.GroupShareInitializeRetry.Milliseconds()},
+				streams:             streamsLimits{int(n.GroupStreamsMaxSize)},
 			},
 			topics: c.Topics,
 			settingsOf: func(group string) groupSettings {
@@ -210,6 +216,13 @@ func settingsOf(c *config.Group) groupSettings {
 			sessionTimeoutMs:     c.Share.SessionTimeout.Milliseconds(),
 			assignmentIntervalMs: c.Share.AssignmentInterval.Milliseconds(),
 			heartbeatIntervalMs:  int32(c.Share.HeartbeatInterval.Milliseconds()),
+		},
+		streams: streamsSettings{
+			sessionTimeoutMs:     c.Streams.SessionTimeout.Milliseconds(),
+			assignmentIntervalMs: c.Streams.AssignmentInterval.Milliseconds(),
+			initialDelayMs:       c.Streams.InitialDelay.Milliseconds(),
+			heartbeatIntervalMs:  int32(c.Streams.HeartbeatInterval.Milliseconds()),
+			standbys:             c.Streams.Standbys,
 		},
 	}
 }

@@ -25,6 +25,7 @@ func appendOptional(dst []byte, text *string) []byte {
 	return appendCompact(dst, *text)
 }
 
+func appendInt16(dst []byte, v int16) []byte { return binary.BigEndian.AppendUint16(dst, uint16(v)) }
 func appendInt32(dst []byte, v int32) []byte { return binary.BigEndian.AppendUint32(dst, uint32(v)) }
 func appendInt64(dst []byte, v int64) []byte { return binary.BigEndian.AppendUint64(dst, uint64(v)) }
 
@@ -59,6 +60,13 @@ func (f *fields) span(n uint64) []byte {
 func (f *fields) int8() int8 {
 	if s := f.span(1); s != nil {
 		return int8(s[0])
+	}
+	return 0
+}
+
+func (f *fields) int16() int16 {
+	if s := f.span(2); s != nil {
+		return int16(binary.BigEndian.Uint16(s))
 	}
 	return 0
 }
@@ -134,16 +142,25 @@ func (f *fields) length(size int) int {
 }
 
 // tags reads a section of tagged fields and returns the content of number 0,
-// the only one there is; present tells whether it was there.
+// in most structs the only one there is; present tells whether it was there.
 func (f *fields) tags() (zero fields, present bool) {
+	f.eachTag(func(number uint64, content fields) {
+		if number == 0 {
+			zero, present = content, true
+		}
+	})
+	return zero, present
+}
+
+// eachTag reads a section of tagged fields.
+func (f *fields) eachTag(visit func(number uint64, content fields)) {
 	for n := f.uvarint(); n > 0 && !f.bad; n-- {
 		number := f.uvarint()
 		content := f.span(f.uvarint())
-		if number == 0 && !f.bad {
-			zero, present = fields{left: content}, true
+		if !f.bad {
+			visit(number, fields{left: content})
 		}
 	}
-	return zero, present
 }
 
 // end returns an error when something was missing. Bytes left over are of a

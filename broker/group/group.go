@@ -45,6 +45,12 @@ type limits struct {
 	maxSessionTimeoutMs int32
 	consumer            consumerLimits
 	share               shareLimits
+	streams             streamsLimits
+}
+
+// streamsLimits are those of streams groups (KIP-1071).
+type streamsLimits struct {
+	maxSize int // group.streams.max.size
 }
 
 // shareLimits are those of share groups (KIP-932).
@@ -67,11 +73,13 @@ type consumerLimits struct {
 }
 
 // groupSettings are those that one consumer group may have of its own
-// (consumer.* of the config resource GROUP), and one share group (share.*).
+// (consumer.* of the config resource GROUP), one share group (share.*) and one
+// streams group (streams.*).
 type groupSettings struct {
 	sessionTimeoutMs, assignmentIntervalMs int64
 	heartbeatIntervalMs                    int32
 	share                                  shareSettings
+	streams                                streamsSettings
 }
 
 type shareSettings struct {
@@ -79,17 +87,25 @@ type shareSettings struct {
 	heartbeatIntervalMs                    int32
 }
 
+type streamsSettings struct {
+	sessionTimeoutMs, assignmentIntervalMs, initialDelayMs int64
+	heartbeatIntervalMs                                    int32
+	standbys                                               int32 // copies of a task's state
+}
+
 // timerKind says what runs out.
 type timerKind uint8
 
 const (
-	// joinTimer: the rebalance timeout, or the initial rebalance delay.
+	// joinTimer: the rebalance timeout, or the initial rebalance delay; of a
+	// streams group the latter.
 	joinTimer timerKind = iota
 	// syncTimer: members that joined a generation and never synced.
 	syncTimer
 	// sessionTimer: one member, or one member id that was handed out.
 	sessionTimer
-	// revokeTimer: a member of a consumer group that was told to give up partitions.
+	// revokeTimer: a member of a consumer group that was told to give up
+	// partitions, or one of a streams group tasks.
 	revokeTimer
 	// rejoinTimer and resyncTimer: a classic member of a consumer group that
 	// was told to join again, and one that joined and has not synced.
@@ -122,8 +138,8 @@ type reply struct {
 type step struct {
 	nowMs    int64         // Unix milliseconds
 	order    int64         // of the offsets committed in this step, see committed
-	topics   Topics        // as they are now; for consumer groups and share groups
-	settings groupSettings // of this group, if it is a consumer group or a share group
+	topics   Topics        // as they are now; for all but classic groups
+	settings groupSettings // of this group, if it is no classic one
 	records  []record.Record
 	replies  []reply
 	timers   []timerChange
@@ -197,15 +213,16 @@ func (m *member) sessionKept() bool { return !m.isNew && (m.joining != 0 || m.sy
 // *step that carries the time in and the effects out. It is owned by one shard
 // and not safe for concurrent use.
 //
-// A group is a classic one unless consumer or share is set. Then its members are
-// there, and the fields from state to subscribed, and stored, are as in a new
-// group. A share group has no committed offsets.
+// A group is a classic one unless consumer, share or streams is set. Then its
+// members are there, and the fields from state to subscribed, and stored, are as
+// in a new group. A share group has no committed offsets.
 type group struct {
 	id     string
 	limits *limits
 
 	consumer *consumerGroup
 	share    *shareGroup
+	streams  *streamsGroup
 
 	state, previous state
 	stateSinceMs    int64 // -1: unknown (replayed from an old record)
@@ -266,6 +283,8 @@ func (g *group) stateName() string {
 		return g.consumer.stateName()
 	case g.share != nil:
 		return g.share.stateName()
+	case g.streams != nil:
+		return g.streams.stateName()
 	}
 	return g.state.String()
 }
@@ -277,9 +296,15 @@ func (g *group) typeName() (name, protocol string) {
 		return consumerType, consumerType
 	case g.share != nil:
 		return shareType, shareType
+	case g.streams != nil:
+		return streamsType, streamsType
 	}
 	return classicType, g.protocolType
 }
+
+// notClassic tells that the group is of a type whose members never speak the
+// classic protocol.
+func (g *group) notClassic() bool { return g.share != nil || g.streams != nil }
 
 // vacant tells that the group has no members and lives on for its offsets.
 func (g *group) vacant() bool {
@@ -288,6 +313,8 @@ func (g *group) vacant() bool {
 		return len(g.consumer.members) == 0
 	case g.share != nil:
 		return len(g.share.members) == 0
+	case g.streams != nil:
+		return len(g.streams.members) == 0
 	}
 	return g.state == empty
 }
@@ -429,6 +456,9 @@ func (g *group) expire(s *step, key timerKey) {
 	case g.share != nil:
 		g.shareExpired(s, key)
 		return
+	case g.streams != nil:
+		g.streamsExpired(s, key)
+		return
 	}
 	switch key.kind {
 	case joinTimer:
@@ -449,5 +479,5 @@ func (g *group) persist(s *step) {
 // unused tells that nothing is stored of the group and nobody is in it: it was
 // made for a request that came to nothing, and may be forgotten without a trace.
 func (g *group) unused() bool {
-	return g.consumer == nil && g.share == nil && g.state == empty && !g.stored && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 && len(g.unstable) == 0
+	return g.consumer == nil && !g.notClassic() && g.state == empty && !g.stored && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 && len(g.unstable) == 0
 }

@@ -41,6 +41,15 @@ func (g *group) join(s *step, in joinInput) {
 		refuse(in.MemberID, protocol.ErrInconsistentGroupProtocol.Code)
 		return
 	}
+	if g.streams != nil && len(g.streams.members) > 0 {
+		refuse("", protocol.ErrInconsistentGroupProtocol.Code)
+		return
+	}
+	if g.streams != nil && in.MemberID == "" && in.ProtocolType != "" && len(in.Protocols) > 0 {
+		// An Empty streams group makes way.
+		g.buryStreams(s)
+		g.reset(s.nowMs)
+	}
 	if g.hasConsumers() {
 		g.joinConsumer(s, in)
 		return
@@ -51,7 +60,7 @@ func (g *group) join(s *step, in joinInput) {
 		g.reset(s.nowMs)
 	}
 	switch {
-	case g.consumer != nil && in.MemberID != "":
+	case (g.consumer != nil || g.streams != nil) && in.MemberID != "":
 		refuse(in.MemberID, protocol.ErrUnknownMemberID.Code)
 	case g.state == dead:
 		refuse(in.MemberID, protocol.ErrCoordinatorNotAvailable.Code)

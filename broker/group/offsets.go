@@ -105,6 +105,9 @@ func (g *group) mayCommit(in Commit) int16 {
 	if g.consumer != nil {
 		return g.consumer.mayCommit(in)
 	}
+	if g.streams != nil {
+		return g.streams.mayCommit(in, false)
+	}
 	if g.state == dead {
 		return protocol.ErrCoordinatorNotAvailable.Code
 	}
@@ -152,6 +155,9 @@ func (c *consumerGroup) mayCommit(in Commit) int16 {
 // mayCommitOffset refuses a member of an older epoch a partition that it did
 // not have at that epoch.
 func (g *group) mayCommitOffset(s *step, in Commit, o CommitOffset) int16 {
+	if g.streams != nil {
+		return g.streams.mayCommitOffset(in, o)
+	}
 	if g.consumer == nil {
 		return 0
 	}
@@ -171,11 +177,14 @@ func (g *group) mayCommitOffset(s *step, in Commit, o CommitOffset) int16 {
 	return protocol.ErrStaleMemberEpoch.Code
 }
 
-// mayFetch tells whether a member of a consumer group is at the epoch that it
+// mayFetch tells whether a member of a consumer or streams group is at the epoch that it
 // names when it fetches offsets; nil and a negative epoch are an admin's.
 func (g *group) mayFetch(memberID *string, epoch int32) int16 {
-	if g == nil || g.consumer == nil || memberID == nil && epoch < 0 {
+	if g == nil || g.consumer == nil && g.streams == nil || memberID == nil && epoch < 0 {
 		return 0
+	}
+	if g.streams != nil {
+		return g.streams.mayFetch(memberID, epoch)
 	}
 	var m *consumerMember
 	if memberID != nil {
@@ -300,6 +309,9 @@ func (g *group) subscribes(topic string) bool {
 	if g.consumer != nil {
 		return g.consumer.subscribes(topic)
 	}
+	if g.streams != nil {
+		return g.streams.subscribes(topic)
+	}
 	if g.subscribed != nil {
 		_, is := g.subscribed[topic]
 		return is
@@ -313,7 +325,7 @@ func (g *group) deleteOffsets(s *step, topics []kmsg.OffsetDeleteRequestTopic) (
 	switch {
 	case g.state == dead:
 		return protocol.ErrGroupIDNotFound.Code, nil
-	case !g.vacant() && speaks != consumerType:
+	case !g.vacant() && speaks != consumerType && speaks != streamsType:
 		return protocol.ErrNonEmptyGroup.Code, nil
 	}
 	out := make([]kmsg.OffsetDeleteResponseTopic, 0, len(topics))
@@ -377,12 +389,12 @@ func (g *group) expireOffsets(s *step, retentionMs int64) int {
 // expired is Kafka's rule (KIP-211): retention counts from when the group
 // became Empty (or from a later commit: an admin's reset of a long Empty group
 // must not vanish at the next check); from the commit in a group that never had members, and for
-// topics that a Stable `consumer` group no longer reads. In a consumer group it
-// counts from the commit, for topics that no member subscribes to.
+// topics that a Stable `consumer` group no longer reads. In a consumer or streams
+// group it counts from the commit, for topics that no member reads.
 func (g *group) expired(topic string, c committed, nowMs, retentionMs int64) bool {
 	since := c.commitMs
 	switch {
-	case g.consumer != nil:
+	case g.consumer != nil, g.streams != nil:
 		if g.subscribes(topic) {
 			return false
 		}

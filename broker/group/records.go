@@ -28,7 +28,7 @@ const (
 )
 
 // errUnknownRecord says that a key is of a kind this coordinator does not
-// keep (streams groups); replay skips it.
+// keep; replay skips it.
 var errUnknownRecord = errors.New("unknown kind of group record")
 
 func offsetRecordKey(groupID, topic string, partition int32) []byte {
@@ -91,6 +91,7 @@ type replayed struct {
 	metadata *kmsg.GroupMetadataValue
 	consumer *consumerRecord // set: of a consumer group
 	share    *shareRecord    // set: of a share group
+	streams  *streamsRecord  // set: of a streams group
 }
 
 // decodeRecord reads one record. It returns errUnknownRecord for kinds it does
@@ -110,6 +111,9 @@ func decodeRecord(key, value []byte) (replayed, error) {
 	case shareMemberKey, shareMetadataKey, shareTargetMetadataKey, shareTargetMemberKey, shareCurrentMemberKey, shareStatesKey:
 		id, r, err := decodeShare(version, key, value)
 		return replayed{group: id, share: r}, err
+	case streamsMetadataKey, streamsMemberKey, streamsTargetMetadataKey, streamsTargetMemberKey, streamsCurrentMemberKey, streamsTopologyKey:
+		id, r, err := decodeStreams(version, key, value)
+		return replayed{group: id, streams: r}, err
 	default:
 		return replayed{}, fmt.Errorf("%w: key version %d", errUnknownRecord, version)
 	}
@@ -217,6 +221,9 @@ func (g *group) resume(s *step) {
 		return
 	case g.share != nil:
 		g.resumeShare(s)
+		return
+	case g.streams != nil:
+		g.resumeStreams(s)
 		return
 	}
 	for _, m := range g.ordered() {

@@ -122,7 +122,7 @@ func TestForeignRecords(t *testing.T) {
 		unknown    bool
 	}{
 		{"no key", nil, nil, false},
-		{"a streams group (key version 17)", []byte{0, 17, 0, 1, 'g'}, []byte{0, 0}, true},
+		{"partition metadata of a streams group (key version 18)", []byte{0, 18, 0, 1, 'g'}, []byte{0, 0}, true},
 		{"a consumer group of a later value version", consumerKey(consumerMetadataKey, "g"), []byte{0, 1, 0, 0, 0, 1, 0}, true},
 		{"an offset of a later value version", offsetRecordKey("g", "t", 0), value.AppendTo(nil), true},
 		{"an offset cut short", offsetRecordKey("g", "t", 0), []byte{0, 3, 0}, false},

@@ -80,7 +80,7 @@ func (c *Coordinator) Sync(ctx context.Context, in *kmsg.SyncGroupRequest) *Repl
 	}
 	r := ask(ctx, c, in.Group, syncError, func(s *shard, r *Reply[*kmsg.SyncGroupResponse]) {
 		g := s.groups[in.Group]
-		if g == nil || g.share != nil {
+		if g == nil || g.notClassic() {
 			r.give(s, syncError(protocol.ErrUnknownMemberID.Code), false)
 			return
 		}
@@ -98,7 +98,7 @@ func (c *Coordinator) Heartbeat(ctx context.Context, in *kmsg.HeartbeatRequest) 
 	}
 	return ask(ctx, c, in.Group, itself, func(s *shard, r *Reply[int16]) {
 		code := protocol.ErrUnknownMemberID.Code
-		if g := s.groups[in.Group]; g != nil && g.share == nil {
+		if g := s.groups[in.Group]; g != nil && !g.notClassic() {
 			s.do(g, func(st *step) { code = g.heartbeat(st, in) })
 		}
 		r.give(s, code, false)
@@ -108,7 +108,7 @@ func (c *Coordinator) Heartbeat(ctx context.Context, in *kmsg.HeartbeatRequest) 
 func itself(code int16) int16 { return code }
 
 // Leave is LeaveGroup: a code for the group, then one for each member; of a
-// group that is not there and of a share group, too, as in Kafka. in is read as
+// group that is not there and of a share or streams group, too, as in Kafka. in is read as
 // version 3 and up: the handler turns older ones into that.
 func (c *Coordinator) Leave(ctx context.Context, in *kmsg.LeaveGroupRequest) *Reply[*kmsg.LeaveGroupResponse] {
 	refuse := func(code int16) *kmsg.LeaveGroupResponse {
@@ -122,7 +122,7 @@ func (c *Coordinator) Leave(ctx context.Context, in *kmsg.LeaveGroupRequest) *Re
 	return ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[*kmsg.LeaveGroupResponse]) {
 		response := refuse(0)
 		g := s.groups[in.Group]
-		if g == nil || g.share != nil {
+		if g == nil || g.notClassic() {
 			for _, l := range in.Members {
 				m := kmsg.NewLeaveGroupResponseMember()
 				m.MemberID, m.InstanceID, m.ErrorCode = l.MemberID, l.InstanceID, protocol.ErrUnknownMemberID.Code
@@ -253,7 +253,7 @@ func (c *Coordinator) Describe(ctx context.Context, group string) *Reply[kmsg.De
 	}
 	return ask(ctx, c, group, refuse, func(s *shard, r *Reply[kmsg.DescribeGroupsResponseGroup]) {
 		g := s.groups[group]
-		if g != nil && g.consumer == nil && g.share == nil {
+		if g != nil && g.consumer == nil && !g.notClassic() {
 			r.give(s, g.describe(), false)
 			return
 		}

@@ -158,6 +158,9 @@ func (g *group) bury(s *step) {
 	case g.share != nil:
 		g.buryShare(s)
 		g.reset(s.nowMs)
+	case g.streams != nil:
+		g.buryStreams(s)
+		g.reset(s.nowMs)
 	}
 	clear(g.offsets)
 	clear(g.unstable)

@@ -259,7 +259,13 @@ func (s *shard) replay(key, value []byte) error {
 		if g != nil {
 			g.replayShare(r.share, -1)
 		}
-	case g != nil && g.consumer == nil && g.share == nil:
+	case r.streams != nil && r.streams.present:
+		s.groupOf(r.group).replayStreams(r.streams, -1)
+	case r.streams != nil:
+		if g != nil {
+			g.replayStreams(r.streams, -1)
+		}
+	case g != nil && g.consumer == nil && !g.notClassic():
 		// A group's tombstone follows those of its offsets; one that has
 		// offsets still lost only its generation.
 		g.reset(-1)
@@ -326,6 +332,11 @@ func (s *shard) logRebalance(g *group) {
 	}
 	if c := g.share; c != nil {
 		s.config.logger.Info("share group began an epoch", "group", g.id, "epoch", c.epoch,
+			"assignment_epoch", c.targetEpoch, "members", len(c.members))
+		return
+	}
+	if c := g.streams; c != nil {
+		s.config.logger.Info("streams group began an epoch", "group", g.id, "epoch", c.epoch,
 			"assignment_epoch", c.targetEpoch, "members", len(c.members))
 		return
 	}
@@ -450,6 +461,9 @@ func (s *shard) snapshot() []Snapshot {
 			one.Generation, one.Members = c.epoch, len(c.members)
 		}
 		if c := g.share; c != nil {
+			one.Generation, one.Members = c.epoch, len(c.members)
+		}
+		if c := g.streams; c != nil {
 			one.Generation, one.Members = c.epoch, len(c.members)
 		}
 		list = append(list, one)

@@ -245,6 +245,8 @@ func (g *group) mayCommitTransactional(in Commit) int16 {
 		return protocol.ErrCoordinatorNotAvailable.Code
 	case g.consumer != nil:
 		return g.consumer.mayCommitTransactional(in)
+	case g.streams != nil:
+		return illegalIfStale(g.streams.mayCommit(in, true))
 	case in.Generation < 0 && (g.state == empty || in.MemberID == "" && in.InstanceID == nil):
 		return 0
 	}

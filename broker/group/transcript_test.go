@@ -39,6 +39,13 @@ var rewrite = flag.Bool("rewrite", false, "write the transcripts in testdata ane
 //	topics t:3 u:2                 the cluster has these topics with so many partitions; those not named are gone
 //	beat who id=… epoch=1 [names=t,u] [regex=t.*] [owned=t:0,t:1] [instance=…] [rack=…] [assignor=…] [rebalance=…]
 //	describe-consumer
+//
+// and for streams groups (streams_stage_test.go):
+//
+//	streams max=2 delay=3000 interval=1000 standbys=1
+//	topology 0/sources=t/changelogs=c …      what members that join from now on tell, see topologyOf
+//	beat-streams who epoch=1 [topology=1] [owned=0:0,0:1] [standby=0:2] [process=…] [endpoint=…] [endpoints=1] [shutdown]
+//	describe-streams
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -96,6 +103,8 @@ type stage struct {
 	// of consumer groups:
 	topics   testTopics
 	settings groupSettings
+	// of streams groups:
+	topology arguments
 }
 
 func newStage(t *testing.T) *stage {
@@ -103,9 +112,9 @@ func newStage(t *testing.T) *stage {
 	s.limits = limits{
 		maxSize: 1000, maxPending: 100, newMemberTimeoutMs: 300_000,
 		minSessionTimeoutMs: 6000, maxSessionTimeoutMs: 1_800_000,
-		consumer: testConsumerLimits(),
+		consumer: testConsumerLimits(), streams: streamsLimits{maxSize: 1000},
 	}
-	s.settings = groupSettings{sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000}
+	s.settings = groupSettings{sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, streams: streamsSettings{sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000}}
 	s.g = newGroup("g", &s.limits, s.nowMs)
 	return s
 }
@@ -244,12 +253,16 @@ func (s *stage) command(words []string) {
 	case "restart":
 		s.restart()
 	default:
-		if !s.consumerCommand(words[0], a) {
+		if !s.consumerCommand(words[0], a) && !s.streamsCommand(words[0], a) {
 			s.t.Fatalf("unknown command %q", words[0])
 		}
 	}
 	if s.g.consumer != nil {
 		s.sayConsumer()
+		return
+	}
+	if s.g.streams != nil {
+		s.sayStreams()
 		return
 	}
 	s.say("= %s generation=%d leader=%q members=%s", s.g.state, s.g.generation, s.g.leader, s.memberNames())
@@ -396,6 +409,8 @@ func (s *stage) sayRecord(r record.Record) {
 		s.say("record %s-%d tombstone", d.offset.topic, d.offset.partition)
 	case d.consumer != nil:
 		s.say("record %s", s.shownRecord(d.consumer))
+	case d.streams != nil:
+		s.say("record %s", shownStreamsRecord(d.streams))
 	case d.metadata != nil:
 		s.say("record group generation=%d members=%d", d.metadata.Generation, len(d.metadata.Members))
 	default:
@@ -450,7 +465,7 @@ func codeName(code int16) string {
 		protocol.ErrNotCoordinator, protocol.ErrInvalidSessionTimeout, protocol.ErrInvalidGroupID,
 		protocol.ErrFencedMemberEpoch, protocol.ErrUnreleasedInstanceID, protocol.ErrUnsupportedAssignor,
 		protocol.ErrStaleMemberEpoch, protocol.ErrInvalidRegularExpression, protocol.ErrUnsupportedVersion, protocol.ErrInvalidRequest,
-		protocol.ErrInvalidTxnState, protocol.ErrInvalidProducerEpoch, protocol.ErrUnstableOffsetCommit, protocol.ErrUnknownTopicOrPartition, protocol.ErrUnknownServerError,
+		protocol.ErrStreamsInvalidTopology, protocol.ErrStreamsInvalidTopologyEpoch, protocol.ErrInvalidTxnState, protocol.ErrInvalidProducerEpoch, protocol.ErrUnstableOffsetCommit, protocol.ErrUnknownTopicOrPartition, protocol.ErrUnknownServerError,
 	} {
 		if e.Code == code {
 			return e.Name

@@ -300,13 +300,13 @@ func TestFeaturesReachClients(t *testing.T) {
 		return levels, r.FinalizedFeaturesEpoch
 	}
 	before, first := told()
-	if before != "group.version=1 share.version=1 transaction.version=2 " {
+	if before != "group.version=1 share.version=1 streams.version=1 transaction.version=2 " {
 		t.Errorf("%s", before)
 	}
 	if err := b.Metadata.UpdateFeatures([]cluster.FeatureUpdate{{Name: cluster.GroupVersion, Level: 0, Type: cluster.SafeDowngrade}}, false); err != nil {
 		t.Fatal(err)
 	}
-	if after, epoch := told(); after != "share.version=1 transaction.version=2 " || epoch <= first {
+	if after, epoch := told(); after != "share.version=1 streams.version=1 transaction.version=2 " || epoch <= first {
 		t.Errorf("%s at epoch %d after %d", after, epoch, first)
 	}
 	beat := ask[*kmsg.ConsumerGroupHeartbeatResponse](t, b.Handler, 1, &kmsg.ConsumerGroupHeartbeatRequest{Group: "g"})

@@ -72,4 +72,8 @@ var controls = [protocol.MaxKey + 1]control{
 	protocol.KeyDescribeShareGroupOffsets: handleDescribeShareGroupOffsets,
 	protocol.KeyAlterShareGroupOffsets:    handleAlterShareGroupOffsets,
 	protocol.KeyDeleteShareGroupOffsets:   handleDeleteShareGroupOffsets,
+
+	// Groups of Kafka Streams.
+	protocol.KeyStreamsGroupHeartbeat: handleStreamsGroupHeartbeat,
+	protocol.KeyStreamsGroupDescribe:  handleStreamsGroupDescribe,
 }

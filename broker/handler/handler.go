@@ -60,6 +60,7 @@ type Handler struct {
 
 	sessions      *sessionCache
 	shareSessions *shareSessions
+	streamsTopics streamsTopics
 	apis          atomic.Pointer[apiVersions]
 	produceCalls  sync.Pool // *produceCall
 	fetchCalls    sync.Pool // *fetchCall

@@ -10,6 +10,7 @@
 //	txn shard                a goroutine, not a lock: waits for the next one (producer ids),
 //	                         never for a group shard, whom its markers' goroutine waits for
 //	group share jobs         a goroutine, not a lock: waits for the metadata and for a share shard
+//	handler streamsTopics.mu held while the internal topics of a streams group are made
 //	cluster.Metadata.mu      one command at a time; held across OnImage
 //	group shard              a mutex that its goroutine takes, or who asks it and finds it idle: waits for
 //	                         nothing above. Under a lock above it is only told something (send), never asked

@@ -62,6 +62,8 @@ const (
 	KeyWriteShareGroupState      int16 = 85
 	KeyDeleteShareGroupState     int16 = 86
 	KeyReadShareGroupSummary     int16 = 87
+	KeyStreamsGroupHeartbeat     int16 = 88
+	KeyStreamsGroupDescribe      int16 = 89
 	KeyDescribeShareGroupOffsets int16 = 90
 	KeyAlterShareGroupOffsets    int16 = 91
 	KeyDeleteShareGroupOffsets   int16 = 92
@@ -159,6 +161,8 @@ var supported = [...]API{
 	{KeyWriteShareGroupState, "WriteShareGroupState", 0, 1},
 	{KeyDeleteShareGroupState, "DeleteShareGroupState", 0, 0},
 	{KeyReadShareGroupSummary, "ReadShareGroupStateSummary", 0, 1},
+	{KeyStreamsGroupHeartbeat, "StreamsGroupHeartbeat", 0, 0},
+	{KeyStreamsGroupDescribe, "StreamsGroupDescribe", 0, 0},
 	{KeyDescribeShareGroupOffsets, "DescribeShareGroupOffsets", 0, 1},
 	{KeyAlterShareGroupOffsets, "AlterShareGroupOffsets", 0, 0},
 	{KeyDeleteShareGroupOffsets, "DeleteShareGroupOffsets", 0, 0},

@@ -37,6 +37,12 @@ var (
 	octets = field{kind: blob, to: never, nullFrom: never}
 )
 
+// What StreamsGroupHeartbeat has more than once.
+var (
+	internalTopic = []field{str, i32, i16, arrayOf(str, str)}
+	tasks         = arrayOf(str, listOf(i32)).nullable(0)
+)
+
 func arrayOf(of ...field) field { return field{kind: array, to: never, nullFrom: never, of: of} }
 func listOf(of field) field     { return field{kind: list, to: never, nullFrom: never, of: []field{of}} }
 func maybe(of ...field) field   { return field{kind: structure, to: never, nullFrom: 0, of: of} }
@@ -155,6 +161,16 @@ var requestShapes = map[int16][]field{
 	KeyWriteShareGroupState:      {str, arrayOf(uuid, arrayOf(i32, i32, i32, i64, i32.since(1), arrayOf(i64, i64, i8, i16)))},
 	KeyDeleteShareGroupState:     {str, arrayOf(uuid, arrayOf(i32))},
 	KeyReadShareGroupSummary:     {str, arrayOf(uuid, arrayOf(i32, i32))},
+	KeyStreamsGroupHeartbeat: {
+		str, str, i32, i32, str.nullable(0), str.nullable(0), i32,
+		maybe(i32, arrayOf(
+			str, listOf(str), listOf(str), arrayOf(internalTopic...), listOf(str), arrayOf(internalTopic...),
+			arrayOf(listOf(i16), listOf(i16), listOf(i16)),
+		)),
+		tasks, tasks, tasks, str.nullable(0), maybe(str, i16), arrayOf(str, str).nullable(0),
+		arrayOf(str, i32, i64).nullable(0), arrayOf(str, i32, i64).nullable(0), i8,
+	},
+	KeyStreamsGroupDescribe:      {listOf(str), i8},
 	KeyDescribeShareGroupOffsets: {arrayOf(str, arrayOf(str, listOf(i32)).nullable(0))},
 	KeyAlterShareGroupOffsets:    {str, arrayOf(str, arrayOf(i32, i64))},
 	KeyDeleteShareGroupOffsets:   {str, arrayOf(str)},

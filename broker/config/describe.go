@@ -57,13 +57,15 @@ func DescribeTopic(n *Node, overrides map[string]string) []Entry {
 }
 
 // DescribeGroup describes every setting of a group that has these of its own.
-// What the broker gives counts as a default in its chain.
+// A setting's own value comes first, then the places of its broker key.
 func DescribeGroup(n *Node, overrides map[string]string) []Entry {
 	var entries []Entry
 	for _, s := range All(GroupScope) {
 		e := n.inherited(s, overrides, DynamicGroup)
-		if len(e.Chain) == 0 {
-			e.Chain = []Link{{s.Name, e.Value, DefaultConfig}}
+		if len(s.Synonyms) > 0 {
+			e.Chain = append(e.Chain, n.chain(s.Synonyms[0].Name)...)
+		} else {
+			e.Chain = append(e.Chain, Link{s.Name, shown(s, s.Default), DefaultConfig})
 		}
 		entries = append(entries, e)
 	}

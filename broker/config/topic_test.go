@@ -266,8 +266,9 @@ func TestDescribeShowsSynonymsFromTheKeyOn(t *testing.T) {
 	shows(DescribeBroker(n), "log.retention.ms", behind)
 	shows(DescribeBroker(n), "node.id", "node.id=7 from 4; ")
 	shows(DescribeBroker(n), "broker.id", "broker.id=7 from 4; broker.id=-1 from 5; ")
-	shows(DescribeGroup(n, nil), "consumer.session.timeout.ms", "consumer.session.timeout.ms=45000 from 5; ")
-	shows(DescribeGroup(n, map[string]string{"consumer.session.timeout.ms": "50000"}), "consumer.session.timeout.ms", "consumer.session.timeout.ms=50000 from 8; ")
+	shows(DescribeGroup(n, nil), "consumer.session.timeout.ms", "group.consumer.session.timeout.ms=45000 from 5; ")
+	shows(DescribeGroup(n, map[string]string{"consumer.session.timeout.ms": "50000"}), "consumer.session.timeout.ms", "consumer.session.timeout.ms=50000 from 8; group.consumer.session.timeout.ms=45000 from 5; ")
+	shows(DescribeGroup(n, map[string]string{"share.auto.offset.reset": "earliest"}), "share.auto.offset.reset", "share.auto.offset.reset=earliest from 8; share.auto.offset.reset=latest from 5; ")
 }
 
 // TestRegistryHoldsTogether: every default obeys its own rule, every synonym exists, every sentence is one.

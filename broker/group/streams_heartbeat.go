@@ -39,7 +39,7 @@ type InternalTopic struct {
 // streamsError is an answer that carries only an error.
 func streamsError(no *refusal) StreamsAnswer {
 	r := kmsg.NewPtrStreamsGroupHeartbeatResponse()
-	r.ErrorCode = no.code
+	r.ErrorCode, r.Status = no.code, []kmsg.StreamsGroupHeartbeatResponseStatus{}
 	if no.message != "" {
 		r.ErrorMessage = &no.message
 	}

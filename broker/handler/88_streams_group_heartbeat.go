@@ -31,7 +31,8 @@ func handleStreamsGroupHeartbeat(h *Handler, ctx context.Context, r *Request, in
 	q := in.(*kmsg.StreamsGroupHeartbeatRequest)
 	refuse := func(err *protocol.Error, message string) Answer {
 		response := kmsg.NewPtrStreamsGroupHeartbeatResponse()
-		if response.ErrorCode = err.Code; message != "" {
+		response.ErrorCode, response.Status = err.Code, []kmsg.StreamsGroupHeartbeatResponseStatus{}
+		if message != "" {
 			response.ErrorMessage = &message
 		}
 		return Answer{Response: response}

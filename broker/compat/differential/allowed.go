@@ -60,8 +60,6 @@ var Allowances = []Allowance{
 
 	{API: "CreateTopics|DescribeConfigs", MinVersion: 1, MaxVersion: 7, Path: "*.Configs[min.insync.replicas]*", Reason: noELR},
 	{API: "DescribeConfigs", MinVersion: 1, MaxVersion: 4, Case: "the configs of every broker", Path: "Resources[*].Configs", Reason: noELR},
-	{API: "DescribeConfigs", MinVersion: 1, MaxVersion: 4, Case: "a group", Path: "Resources[*].Configs[streams.*]", Ours: absent,
-		Reason: "Groups of Kafka Streams are not built, and neither are their settings."},
 	{API: "DescribeConfigs", MinVersion: 1, MaxVersion: 4, Path: "Resources[*].Configs[num.io.threads]", Ours: absent,
 		Reason: "There are no such threads here: a setting without effect is shown only where somebody set it."},
 }

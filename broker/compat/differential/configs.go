@@ -129,6 +129,7 @@ var configsScript = script{name: "configs", steps: []step{
 	{name: "the loggers of a broker that is not there", request: describeConfigs(configsOf(ofLogger, "9"))},
 	{name: "the loggers of every broker", request: describeConfigs(configsOf(ofLogger, ""))},
 	{name: "a group", request: describeConfigs(configsOf(ofGroup, "nobody"))},
+	{name: "a group with synonyms", request: describeMore(configsOf(ofGroup, "nobody"))},
 	{name: "a group without a name", request: describeConfigs(configsOf(ofGroup, ""))},
 	{name: "client metrics that are not there", request: describeConfigs(configsOf(ofMetrics, "nothing"))},
 	{name: "client metrics without a name", request: describeConfigs(configsOf(ofMetrics, ""))},

@@ -21,13 +21,13 @@ import (
 const clusterID = "RGlmZmVyZW50aWFsVGVzdA"
 
 // alike are the settings of both brokers: one node and its id, one partition for each
-// of their own topics, and no pause before a group's first rebalance.
+// of their own topics, and no pause before a group's first rebalance or assignment of tasks.
 var alike = map[string]string{
 	"node.id":                      "1",
 	"offsets.topic.num.partitions": "1", "offsets.topic.replication.factor": "1",
 	"transaction.state.log.num.partitions": "1", "transaction.state.log.replication.factor": "1", "transaction.state.log.min.isr": "1",
 	"share.coordinator.state.topic.num.partitions": "1", "share.coordinator.state.topic.replication.factor": "1", "share.coordinator.state.topic.min.isr": "1",
-	"group.initial.rebalance.delay.ms": "0",
+	"group.initial.rebalance.delay.ms": "0", "group.streams.initial.rebalance.delay.ms": "0",
 }
 
 // kafkaLibs is the folder of Apache Kafka's jars; without it the test is skipped.

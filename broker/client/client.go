@@ -12,6 +12,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 // DefaultTimeout is how long a command waits for the cluster.
@@ -68,6 +70,7 @@ func Connect(ctx context.Context, o Options, more ...kgo.Opt) (*Client, error) {
 		// One command sees what its own requests changed.
 		kgo.MetadataMinAge(10 * time.Millisecond),
 		kgo.DisableClientMetrics(),
+		kgo.MaxVersions(newestVersions()),
 	}, more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
@@ -81,6 +84,14 @@ func Connect(ctx context.Context, o Options, more ...kgo.Opt) (*Client, error) {
 		return nil, refused("no answer from "+strings.Join(seeds, ", "), err, "")
 	}
 	return c, nil
+}
+
+// newestVersions are those that franz-go knows, and the APIs used here that it
+// counts to no release.
+func newestVersions() *kversion.Versions {
+	versions := kversion.Stable()
+	versions.SetMaxKeyVersion((&kmsg.StreamsGroupDescribeRequest{}).Key(), 0)
+	return versions
 }
 
 // Close ends the connections and waits for the client's goroutines. A group's

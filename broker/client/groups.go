@@ -16,7 +16,7 @@ import (
 type ListedGroup struct {
 	Group    string `json:"group"`
 	Type     string `json:"type"`     // classic, consumer, share or streams; "" from a broker that does not tell
-	Protocol string `json:"protocol"` // the protocol type: consumer, connect, share; "" for none
+	Protocol string `json:"protocol"` // the protocol type: consumer, connect, share, streams; "" for none
 	State    string `json:"state"`
 	NodeID   int32  `json:"coordinator"`
 }
@@ -26,6 +26,7 @@ const (
 	classicGroup  = "classic"
 	consumerGroup = "consumer" // KIP-848
 	shareGroup    = "share"    // KIP-932
+	streamsGroup  = "streams"  // KIP-1071
 )
 
 // ListGroups asks every broker for its groups, filtered by state and type
@@ -86,7 +87,7 @@ type Group struct {
 	State       string `json:"state"`
 	Assignor    string `json:"assignor"`
 	Coordinator Node   `json:"coordinator"`
-	// The epochs are those of KIP-848; nil in a classic group.
+	// The epochs are those of KIP-848, 932 and 1071; nil in a classic group.
 	Epoch           *int32        `json:"epoch,omitempty"`
 	AssignmentEpoch *int32        `json:"assignmentEpoch,omitempty"`
 	Members         []Member      `json:"members"`
@@ -108,9 +109,11 @@ type Member struct {
 	Host       string  `json:"host"`
 	Epoch      *int32  `json:"epoch,omitempty"`
 	// Assignment is what the member reads now; Target what it is to read
-	// (KIP-848 and share groups).
+	// (KIP-848 and streams groups).
 	Assignment []TopicPartitions `json:"assignment"`
 	Target     []TopicPartitions `json:"target,omitempty"`
+	// Tasks are those of a member of a streams group, else nil.
+	Tasks *Tasks `json:"tasks,omitempty"`
 }
 
 // PartitionCount is how many partitions the member reads.
@@ -202,6 +205,8 @@ func (c *Client) describeKind(ctx context.Context, kind string, names []string) 
 		return c.describeConsumer(ctx, names)
 	case shareGroup:
 		return c.describeShare(ctx, names)
+	case streamsGroup:
+		return c.describeStreams(ctx, names)
 	}
 	for _, name := range names {
 		refusals = append(refusals, refused("group "+name, kerr.UnsupportedVersion, "groups of type "+kind+" can be listed here, not described"))

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -209,6 +210,23 @@ func endsAt(offset int64) func(kmsg.Request) kmsg.Response {
 	}
 }
 
+// fetchedAt is an OffsetFetch in which the group asked for has committed partition 0 of orders.
+func fetchedAt(offset int64) func(kmsg.Request) kmsg.Response {
+	return func(r kmsg.Request) kmsg.Response {
+		response := r.ResponseKind().(*kmsg.OffsetFetchResponse)
+		g := kmsg.NewOffsetFetchResponseGroup()
+		g.Group = r.(*kmsg.OffsetFetchRequest).Groups[0].Group
+		topic := kmsg.NewOffsetFetchResponseGroupTopic()
+		topic.Topic, topic.TopicID = "orders", topicID("orders")
+		partition := kmsg.NewOffsetFetchResponseGroupTopicPartition()
+		partition.Offset, partition.LeaderEpoch = offset, -1
+		topic.Partitions = append(topic.Partitions, partition)
+		g.Topics = append(g.Topics, topic)
+		response.Groups = append(response.Groups, g)
+		return response
+	}
+}
+
 // A group of the KIP-848 protocol is described by its own API, with epochs and targets.
 func TestDescribeConsumerProtocolGroup(t *testing.T) {
 	s := newScripted(t, []string{"orders"}, map[int16]func(kmsg.Request) kmsg.Response{
@@ -228,19 +246,7 @@ func TestDescribeConsumerProtocolGroup(t *testing.T) {
 			response.Groups = append(response.Groups, g)
 			return response
 		},
-		9: func(r kmsg.Request) kmsg.Response {
-			response := r.ResponseKind().(*kmsg.OffsetFetchResponse)
-			g := kmsg.NewOffsetFetchResponseGroup()
-			g.Group = "next"
-			topic := kmsg.NewOffsetFetchResponseGroupTopic()
-			topic.Topic, topic.TopicID = "orders", topicID("orders")
-			partition := kmsg.NewOffsetFetchResponseGroupTopicPartition()
-			partition.Offset, partition.LeaderEpoch = 90, -1
-			topic.Partitions = append(topic.Partitions, partition)
-			g.Topics = append(g.Topics, topic)
-			response.Groups = append(response.Groups, g)
-			return response
-		},
+		9: fetchedAt(90),
 	})
 	groups, err := s.connect().DescribeGroups(t.Context())
 	if err != nil || len(groups) != 1 {
@@ -261,7 +267,7 @@ func TestDescribeConsumerProtocolGroup(t *testing.T) {
 // A share group shows where it begins to share instead of committed offsets.
 func TestDescribeShareGroup(t *testing.T) {
 	s := newScripted(t, []string{"orders"}, map[int16]func(kmsg.Request) kmsg.Response{
-		16: listing(map[string]string{"shared": "share", "flow": "streams"}),
+		16: listing(map[string]string{"shared": "share", "flow": "unheard-of"}),
 		2:  endsAt(100),
 		77: func(r kmsg.Request) kmsg.Response {
 			response := r.ResponseKind().(*kmsg.ShareGroupDescribeResponse)
@@ -286,14 +292,58 @@ func TestDescribeShareGroup(t *testing.T) {
 	})
 	c := s.connect()
 	groups, err := c.DescribeGroups(t.Context(), "shared", "flow")
-	if err == nil || err.Error() != "1 of 2 groups refused, the first: group flow: UNSUPPORTED_VERSION: groups of type streams can be listed here, not described" {
-		t.Errorf("a streams group: %v", err)
+	if err == nil || err.Error() != "1 of 2 groups refused, the first: group flow: UNSUPPORTED_VERSION: groups of type unheard-of can be listed here, not described" {
+		t.Errorf("a group of a type that is not known here: %v", err)
 	}
 	if len(groups) != 1 || groups[0].Type != "share" || len(groups[0].Offsets) != 1 || *groups[0].Offsets[0].Committed != 40 || *groups[0].Offsets[0].Lag != 60 {
 		t.Errorf("%+v", groups)
 	}
 	if _, err := c.ResetOffsets(t.Context(), []string{"shared"}, ResetScope{AllTopics: true}, Reset{To: ToEarliest}, true); err == nil {
 		t.Error("a share group's offsets are reset")
+	}
+}
+
+// A streams group shows which partitions its members read, by their tasks.
+func TestDescribeStreamsGroup(t *testing.T) {
+	s := newScripted(t, []string{"orders"}, map[int16]func(kmsg.Request) kmsg.Response{
+		16: listing(map[string]string{"flow": "streams", "gone": "streams"}),
+		2:  endsAt(100),
+		89: func(r kmsg.Request) kmsg.Response {
+			response := r.ResponseKind().(*kmsg.StreamsGroupDescribeResponse)
+			g := kmsg.NewStreamsGroupDescribeResponseGroup()
+			g.Group = r.(*kmsg.StreamsGroupDescribeRequest).Groups[0]
+			if g.Group != "flow" {
+				g.ErrorCode = kerr.GroupIDNotFound.Code
+				g.ErrorMessage = kmsg.StringPtr("Group gone not found.")
+				response.Groups = append(response.Groups, g)
+				return response
+			}
+			g.State, g.Epoch, g.AssignmentEpoch = "Stable", 4, 4
+			g.Topology = &kmsg.StreamsGroupDescribeResponseGroupTopology{Subtopologies: []kmsg.StreamsGroupDescribeResponseGroupTopologySubtopology{{SubtopologyID: "0", SourceTopics: []string{"orders"}}}}
+			m := kmsg.NewStreamsGroupDescribeResponseGroupMember()
+			m.MemberID, m.MemberEpoch, m.ClientID = "m-1", 4, "app"
+			m.Assignment.ActiveTasks = []kmsg.TaskIDs{{SubtopologyID: "0", Partitions: []int32{0, 1}}} // of a larger topic, too
+			m.Assignment.StandbyTasks = []kmsg.TaskIDs{{SubtopologyID: "0", Partitions: []int32{2}}}
+			m.TargetAssignment = m.Assignment
+			g.Members = append(g.Members, m)
+			response.Groups = append(response.Groups, g)
+			return response
+		},
+		9: fetchedAt(90),
+	})
+	groups, err := s.connect().DescribeGroups(t.Context())
+	if err == nil || err.Error() != "1 of 2 groups refused, the first: group gone: GROUP_ID_NOT_FOUND: Group gone not found" {
+		t.Errorf("a group that is gone: %v", err)
+	}
+	if len(groups) != 1 || groups[0].Type != "streams" || groups[0].State != "Stable" || *groups[0].Epoch != 4 || len(groups[0].Members) != 1 {
+		t.Fatalf("%+v", groups)
+	}
+	m := groups[0].Members[0]
+	if m.PartitionCount() != 1 || len(m.Target) != 1 || len(m.Tasks.Active) != 1 || len(m.Tasks.Active[0].Partitions) != 2 || m.Tasks.Standby[0].Partitions[0] != 2 {
+		t.Errorf("%+v", m)
+	}
+	if o := groups[0].Offsets; len(o) != 1 || *o[0].Committed != 90 || *o[0].Lag != 10 || *o[0].MemberID != "m-1" {
+		t.Errorf("%+v", o)
 	}
 }
 

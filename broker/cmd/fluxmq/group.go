@@ -87,7 +87,11 @@ func membersTable(groups []client.Group) *table {
 	t := &table{columns: []column{left("GROUP"), left("MEMBER"), left("INSTANCE"), left("HOST"), left("CLIENT"), right("EPOCH"), right("PARTITIONS"), left("ASSIGNMENT")}}
 	for _, g := range groups {
 		for _, m := range g.Members {
-			t.add(g.Group, m.MemberID, m.InstanceID, m.Host, m.ClientID, m.Epoch, m.PartitionCount(), assignmentText(m.Assignment))
+			assigned := assignmentText(m.Assignment)
+			if m.Tasks != nil {
+				assigned = tasksText(m.Tasks)
+			}
+			t.add(g.Group, m.MemberID, m.InstanceID, m.Host, m.ClientID, m.Epoch, m.PartitionCount(), assigned)
 		}
 	}
 	return t
@@ -98,6 +102,20 @@ func assignmentText(assignment []client.TopicPartitions) string {
 	var texts []string
 	for _, t := range assignment {
 		texts = append(texts, t.Topic+":"+cellText(t.Partitions))
+	}
+	return strings.Join(texts, ";")
+}
+
+// tasksText is 0:0,1;1:0;standby 1:2, with the subtopologies' ids.
+func tasksText(tasks *client.Tasks) string {
+	var texts []string
+	for _, kind := range []struct {
+		name string
+		list []client.SubtopologyTasks
+	}{{"", tasks.Active}, {"standby ", tasks.Standby}, {"warmup ", tasks.Warmup}} {
+		for _, t := range kind.list {
+			texts = append(texts, kind.name+t.Subtopology+":"+cellText(t.Partitions))
+		}
 	}
 	return strings.Join(texts, ";")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Topics of the application (java-tests/streams) and their partitions.
@@ -25,15 +27,30 @@ const (
 // process of its own, and kills it and the broker with SIGKILL,
 // FLUXMQ_STREAMS_KILLS times each (default 3), while records go on coming.
 // For each record of the input the output read committed must have one of its
-// account whose count is one more than that before and whose sum is right.
+// account whose count is one more than that before and whose sum is right. The
+// application's group is a classic one, and then one of KIP-1071.
 func TestKafkaStreams(t *testing.T) {
 	classpath := os.Getenv("FLUXMQ_STREAMS_CLASSPATH")
 	if classpath == "" {
 		t.Skip("FLUXMQ_STREAMS_CLASSPATH is not set: the suite `streams` of broker/compat/clients builds the application and sets it")
 	}
+	for _, protocol := range []string{"classic", "streams"} {
+		t.Run(protocol, func(t *testing.T) { runningSums(t, classpath, protocol) })
+	}
+}
+
+// missedSoon lets the broker miss a killed member of a streams group as soon as
+// one of a classic group may be missed.
+var missedSoon = []string{
+	"--override", "group.streams.initial.rebalance.delay.ms=0",
+	"--override", "group.streams.min.session.timeout.ms=6000", "--override", "group.streams.session.timeout.ms=6000",
+	"--override", "group.streams.min.heartbeat.interval.ms=1000", "--override", "group.streams.heartbeat.interval.ms=1000",
+}
+
+func runningSums(t *testing.T, classpath, protocol string) {
 	kills := fromEnvironment(t, "FLUXMQ_STREAMS_KILLS", 3)
 	rng := seeded(t)
-	b := newProcess(t, "--override", "group.initial.rebalance.delay.ms=0", "--override", "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000")
+	b := newProcess(t, append([]string{"--override", "group.initial.rebalance.delay.ms=0", "--override", "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000"}, missedSoon...)...)
 	b.start(t)
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.addr()), kgo.DefaultProduceTopic(sumsIn))
 	must(t, "NewClient", err)
@@ -43,7 +60,7 @@ func TestKafkaStreams(t *testing.T) {
 		_, err := admin.CreateTopic(t.Context(), sumsPartitions, 1, nil, topic)
 		must(t, "CreateTopic", err)
 	}
-	app := newJava(t, "streams", "-Xmx384m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classpath, "fluxmq.streams.StreamsMain", b.addr(), t.TempDir())
+	app := newJava(t, "streams", "-Xmx384m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classpath, "fluxmq.streams.StreamsMain", b.addr(), t.TempDir(), protocol)
 	app.start(t)
 
 	in, out := &input{counts: map[string]int64{}, sums: map[string]int64{}}, newSums(t, b.addr())
@@ -81,6 +98,11 @@ func TestKafkaStreams(t *testing.T) {
 		return true
 	})
 	out.compare(t, in)
+	groups, err := kmsg.NewPtrListGroupsRequest().RequestWith(t.Context(), client)
+	must(t, "ListGroups", err)
+	if i := slices.IndexFunc(groups.Groups, func(g kmsg.ListGroupsResponseGroup) bool { return g.Group == "sums" }); i < 0 || groups.Groups[i].GroupType != protocol {
+		t.Errorf("the group of the application is none of type %s: %+v", protocol, groups.Groups)
+	}
 	logged, err := os.ReadFile(app.log.Name())
 	must(t, "the application's log", err)
 	t.Logf("%d kills of each: %d records of %d accounts, their sums right read committed; %d threads of the application were replaced",

@@ -69,7 +69,7 @@ func (w workshop) kafkaRelease() (string, error) {
 func kafkaTools() client {
 	return client{
 		name: "kafka-tools", made: "Apache Kafka's command-line tools", budget: 10 * time.Minute,
-		covers: "topics, configs, groups, transactions, features, quotas, log dirs; DumpLogSegments on our files; TransactionalMessageCopier with random aborts",
+		covers: "topics, configs, groups, streams groups, transactions, features, quotas, log dirs; DumpLogSegments on our files; TransactionalMessageCopier with random aborts",
 		install: func(_ context.Context, w workshop, _ io.Writer) (string, error) {
 			return w.kafkaRelease()
 		},
@@ -117,8 +117,8 @@ func streams() client {
 	const home = "java-tests/streams"
 	libs := func(w workshop) string { return filepath.Join(w.cache, "streams-"+kafkaStreams) }
 	return client{
-		name: "streams", made: "Kafka Streams", budget: 90 * time.Minute, // the test's own is shorter
-		covers: "running sums by key over a repartition and a state store, exactly_once_v2; the application and the broker killed with SIGKILL in turn",
+		name: "streams", made: "Kafka Streams", budget: 3 * time.Hour, // the test's own is shorter
+		covers: "running sums by key over a repartition and a state store, exactly_once_v2, in a classic group and in a streams group (KIP-1071); the application and the broker killed with SIGKILL in turn",
 		install: func(ctx context.Context, w workshop, words io.Writer) (string, error) {
 			return kafkaStreams, command{words: words, argv: []string{"mvn", "-B", "-q", "-f", home + "/pom.xml", "-Dkafka.version=" + kafkaStreams, "compile",
 				mavenDependencyPlugin + ":copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=" + libs(w)}}.run(ctx)
@@ -129,7 +129,7 @@ func streams() client {
 				return nil, err
 			}
 			classpath := strings.Join([]string{classes, filepath.Join(libs(w), "*")}, string(os.PathListSeparator))
-			return goTests(ctx, words, "^TestKafkaStreams$", 5*time.Minute+time.Duration(w.kills)*perKill,
+			return goTests(ctx, words, "^TestKafkaStreams$", 2*(5*time.Minute+time.Duration(w.kills)*perKill), // of each protocol
 				"FLUXMQ_STREAMS_CLASSPATH="+classpath, "FLUXMQ_STREAMS_KILLS="+strconv.Itoa(w.kills))
 		},
 	}

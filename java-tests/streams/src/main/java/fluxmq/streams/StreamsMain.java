@@ -8,8 +8,9 @@ import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 
 /**
- * Runs {@link RunningSums} until it is told to stop: {@code StreamsMain <bootstrap servers> <state directory>}. It prints its states, and the errors
- * that end a thread; such a thread is replaced. SIGTERM stops it in order; it is meant to be killed.
+ * Runs {@link RunningSums} until it is told to stop: {@code StreamsMain <bootstrap servers> <state directory> [group protocol]}. It prints its states,
+ * and the errors that end a thread; such a thread is replaced. SIGTERM stops it in order; it is meant to be killed. The group protocol is classic,
+ * or streams (KIP-1071).
  */
 public final class StreamsMain {
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(20);
@@ -17,11 +18,11 @@ public final class StreamsMain {
     private StreamsMain() {}
 
     public static void main(String[] args) throws InterruptedException {
-        if (args.length != 2) {
-            System.err.println("usage: StreamsMain <bootstrap servers> <state directory>");
+        if (args.length < 2 || args.length > 3) {
+            System.err.println("usage: StreamsMain <bootstrap servers> <state directory> [classic|streams]");
             System.exit(2);
         }
-        KafkaStreams streams = new KafkaStreams(RunningSums.topology(), settings(args[0], args[1]));
+        KafkaStreams streams = new KafkaStreams(RunningSums.topology(), settings(args[0], args[1], args.length > 2 ? args[2] : "classic"));
         streams.setStateListener((now, before) -> System.out.println("state " + now));
         streams.setUncaughtExceptionHandler(e -> {
             System.out.println("replaced a thread that ended with " + e);
@@ -37,7 +38,7 @@ public final class StreamsMain {
         stop.await();
     }
 
-    private static Properties settings(String bootstrap, String stateDirectory) {
+    private static Properties settings(String bootstrap, String stateDirectory, String protocol) {
         Properties all = new Properties();
         all.put(StreamsConfig.APPLICATION_ID_CONFIG, "sums");
         all.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrap);
@@ -45,9 +46,12 @@ public final class StreamsMain {
         all.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
         all.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 2);
         all.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
-        // A killed application is missed as soon as a broker with Kafka's defaults allows.
-        all.put("session.timeout.ms", 6000);
-        all.put("heartbeat.interval.ms", 1000);
+        all.put(StreamsConfig.GROUP_PROTOCOL_CONFIG, protocol);
+        if (protocol.equals("classic")) {
+            // A killed application is missed as soon as a broker with Kafka's defaults allows; of the other protocol the broker's settings decide.
+            all.put("session.timeout.ms", 6000);
+            all.put("heartbeat.interval.ms", 1000);
+        }
         all.put("auto.offset.reset", "earliest");
         return all;
     }

@@ -219,14 +219,15 @@ func FuzzReplayRecords(f *testing.F) {
 	g.storeTarget(s, "m", []partitionID{{topicNamed("t", 0), 1}})
 	g.storeRegex(s, "t.*", resolvedRegex{topics: []string{"t"}})
 	g.storeEpoch(s, 5, 9)
-	for _, r := range s.records {
+	_, streams := exampleStreamsGroup()
+	for _, r := range append(s.records, streams.records...) {
 		f.Add(r.Key, r.Value, true)
 	}
 	f.Fuzz(func(t *testing.T, key, value []byte, present bool) {
 		if !present {
 			value = nil
 		}
-		s := newShard(0, &settings{now: fixedClock(1), limits: limits{consumer: testConsumerLimits()}}, nil)
+		s := newShard(0, &settings{now: fixedClock(1), limits: limits{consumer: testConsumerLimits(), streams: streamsLimits{maxSize: 10}}}, nil)
 		for range 2 { // over what the first one left
 			if s.replay(key, value) != nil {
 				continue
@@ -241,6 +242,19 @@ func FuzzReplayRecords(f *testing.F) {
 				in := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 				in.MemberID, in.SubscribedTopicNames, in.Topics = "new", []string{"t"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
 				g.consumerHeartbeat(&st, heartbeatInput{in, Client{}, "fresh"})
+				for _, r := range st.records {
+					if _, err := decodeRecord(r.Key, r.Value); err != nil {
+						t.Fatalf("a record that was written cannot be read: %v", err)
+					}
+				}
+				continue
+			}
+			if g.streams != nil {
+				g.describeStreams()
+				told, _ := readTopology(topologyOf(t, 0, "0/sources=t"))
+				in := kmsg.NewPtrStreamsGroupHeartbeatRequest()
+				in.MemberID, in.ActiveTasks, in.StandbyTasks, in.WarmupTasks = "new", []kmsg.TaskIDs{}, []kmsg.TaskIDs{}, []kmsg.TaskIDs{}
+				g.streamsHeartbeat(&st, streamsHeartbeatInput{in, Client{}, told})
 				for _, r := range st.records {
 					if _, err := decodeRecord(r.Key, r.Value); err != nil {
 						t.Fatalf("a record that was written cannot be read: %v", err)

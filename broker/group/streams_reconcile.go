@@ -17,6 +17,9 @@ func (g *group) reconcileStreams(s *step, m *streamsMember, target taskSet, owne
 	g.storeStreamsCurrent(s, next)
 	if invariant.Enabled {
 		for _, t := range next.assigned[activeTask] {
+			if _, kept := m.assigned.find(activeTask, t.taskID); kept {
+				continue
+			}
 			total := 0
 			for _, count := range c.owners[activeTask][t.taskID] {
 				total += count

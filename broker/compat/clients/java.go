@@ -118,7 +118,7 @@ func streams() client {
 	libs := func(w workshop) string { return filepath.Join(w.cache, "streams-"+kafkaStreams) }
 	return client{
 		name: "streams", made: "Kafka Streams", budget: 3 * time.Hour, // the test's own is shorter
-		covers: "running sums by key over a repartition and a state store, exactly_once_v2, in a classic group and in a streams group (KIP-1071); the application and the broker killed with SIGKILL in turn",
+		covers: "running sums by key over a repartition and a state store, exactly_once_v2, in a classic group and in a streams group (KIP-1071); the application and the broker killed with SIGKILL in turn; two processes with copies of the state, one killed",
 		install: func(ctx context.Context, w workshop, words io.Writer) (string, error) {
 			return kafkaStreams, command{words: words, argv: []string{"mvn", "-B", "-q", "-f", home + "/pom.xml", "-Dkafka.version=" + kafkaStreams, "compile",
 				mavenDependencyPlugin + ":copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=" + libs(w)}}.run(ctx)
@@ -129,7 +129,7 @@ func streams() client {
 				return nil, err
 			}
 			classpath := strings.Join([]string{classes, filepath.Join(libs(w), "*")}, string(os.PathListSeparator))
-			return goTests(ctx, words, "^TestKafkaStreams$", 2*(5*time.Minute+time.Duration(w.kills)*perKill), // of each protocol
+			return goTests(ctx, words, "^TestKafkaStreams(Standbys)?$", 3*time.Minute+2*(5*time.Minute+time.Duration(w.kills)*perKill), // of each protocol
 				"FLUXMQ_STREAMS_CLASSPATH="+classpath, "FLUXMQ_STREAMS_KILLS="+strconv.Itoa(w.kills))
 		},
 	}

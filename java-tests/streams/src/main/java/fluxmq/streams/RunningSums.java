@@ -20,13 +20,14 @@ import org.apache.kafka.streams.state.Stores;
 final class RunningSums {
     static final String IN = "sums-in";
     static final String OUT = "sums-out";
+    static final String STORE = "sums";
 
     private RunningSums() {}
 
     static Topology topology() {
         Serde<String> text = Serdes.String();
         Materialized<String, String, KeyValueStore<Bytes, byte[]>> store =
-                Materialized.<String, String>as(Stores.persistentKeyValueStore("sums")).withKeySerde(text).withValueSerde(text).withCachingDisabled();
+                Materialized.<String, String>as(Stores.persistentKeyValueStore(STORE)).withKeySerde(text).withValueSerde(text).withCachingDisabled();
         StreamsBuilder builder = new StreamsBuilder();
         builder.stream(IN, Consumed.with(text, text))
                 .selectKey((key, value) -> value.substring(0, value.indexOf(' ')))

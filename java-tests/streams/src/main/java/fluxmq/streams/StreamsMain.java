@@ -1,16 +1,23 @@
 package fluxmq.streams;
 
 import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Properties;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 
 /**
- * Runs {@link RunningSums} until it is told to stop: {@code StreamsMain <bootstrap servers> <state directory> [group protocol]}. It prints its states,
- * and the errors that end a thread; such a thread is replaced. SIGTERM stops it in order; it is meant to be killed. The group protocol is classic,
- * or streams (KIP-1071).
+ * Runs {@link RunningSums} until it is told to stop: {@code StreamsMain <bootstrap servers> <state directory> [group protocol [application server]]}. It
+ * prints its states, and the errors that end a thread; such a thread is replaced. SIGTERM stops it in order; it is meant to be killed. The group
+ * protocol is classic, or streams (KIP-1071). With an application server it prints, whenever that changes, which partitions the clients process and of
+ * which they keep a copy, as far as they say.
  */
 public final class StreamsMain {
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(20);
@@ -18,11 +25,15 @@ public final class StreamsMain {
     private StreamsMain() {}
 
     public static void main(String[] args) throws InterruptedException {
-        if (args.length < 2 || args.length > 3) {
-            System.err.println("usage: StreamsMain <bootstrap servers> <state directory> [classic|streams]");
+        if (args.length < 2 || args.length > 4) {
+            System.err.println("usage: StreamsMain <bootstrap servers> <state directory> [classic|streams [host:port]]");
             System.exit(2);
         }
-        KafkaStreams streams = new KafkaStreams(RunningSums.topology(), settings(args[0], args[1], args.length > 2 ? args[2] : "classic"));
+        Properties settings = settings(args[0], args[1], args.length > 2 ? args[2] : "classic");
+        if (args.length > 3) {
+            settings.put(StreamsConfig.APPLICATION_SERVER_CONFIG, args[3]);
+        }
+        KafkaStreams streams = new KafkaStreams(RunningSums.topology(), settings);
         streams.setStateListener((now, before) -> System.out.println("state " + now));
         streams.setUncaughtExceptionHandler(e -> {
             System.out.println("replaced a thread that ended with " + e);
@@ -35,7 +46,26 @@ public final class StreamsMain {
             stop.countDown();
         }));
         streams.start();
-        stop.await();
+        String before = "";
+        while (!stop.await(200, TimeUnit.MILLISECONDS)) {
+            String now = args.length > 3 && streams.state() == KafkaStreams.State.RUNNING ? clients(streams) : before;
+            if (!now.equals(before)) {
+                System.out.println("clients " + now);
+                before = now;
+            }
+        }
+    }
+
+    /** {@code host:port active [partitions] standby [partitions]} of each client that has the store, by host and port. */
+    private static String clients(KafkaStreams streams) {
+        return streams.streamsMetadataForStore(RunningSums.STORE).stream()
+                .sorted(Comparator.comparing(m -> m.host() + ":" + m.port()))
+                .map(m -> m.host() + ":" + m.port() + " active " + sorted(m.topicPartitions()) + " standby " + sorted(m.standbyTopicPartitions()))
+                .collect(Collectors.joining("; "));
+    }
+
+    private static List<String> sorted(Set<TopicPartition> partitions) {
+        return partitions.stream().map(TopicPartition::toString).filter(name -> name.contains("by-account")).sorted().toList();
     }
 
     private static Properties settings(String bootstrap, String stateDirectory, String protocol) {

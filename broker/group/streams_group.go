@@ -215,19 +215,30 @@ func (c *streamsGroup) mayFetch(memberID *string, epoch int32) int16 {
 }
 
 // endpoints tells where the partitions of the application are processed, and
-// where copies of their state are, for interactive queries.
+// where copies of their state are, for interactive queries. The members of a
+// process, which have one endpoint, share an entry: Kafka 4.3 makes one for each
+// of them, and its client keeps only the last.
 func (c *streamsGroup) endpoints(topics Topics) []kmsg.StreamsGroupHeartbeatResponsePartitionsByUserEndpoint {
 	list := []kmsg.StreamsGroupHeartbeatResponsePartitionsByUserEndpoint{}
+	at := map[endpoint]taskSet{}
+	var order []endpoint
 	for _, m := range c.ordered() {
 		if m.endpoint == nil {
 			continue
 		}
+		tasks, seen := at[*m.endpoint]
+		if !seen {
+			order = append(order, *m.endpoint)
+		}
+		at[*m.endpoint] = tasks.and(m.assigned)
+	}
+	for _, of := range order {
 		e := kmsg.NewStreamsGroupHeartbeatResponsePartitionsByUserEndpoint()
-		e.UserEndpoint.Host, e.UserEndpoint.Port = m.endpoint.host, m.endpoint.port
-		for _, run := range c.partitionsOf(m.assigned[activeTask], topics) {
+		e.UserEndpoint.Host, e.UserEndpoint.Port = of.host, of.port
+		for _, run := range c.partitionsOf(at[of][activeTask], topics) {
 			e.ActivePartitions = append(e.ActivePartitions, kmsg.StreamsGroupHeartbeatResponsePartitionsByUserEndpointActivePartition{Topic: run.topic, Partitions: run.partitions})
 		}
-		for _, run := range c.partitionsOf(m.assigned[standbyTask], topics) {
+		for _, run := range c.partitionsOf(at[of][standbyTask], topics) {
 			e.StandbyPartitions = append(e.StandbyPartitions, kmsg.StreamsGroupHeartbeatResponsePartitionsByUserEndpointStandbyPartition{Topic: run.topic, Partitions: run.partitions})
 		}
 		list = append(list, e)

@@ -285,6 +285,7 @@ func shownCounts(of map[string]int32) string {
 // many as its largest source has partitions.
 func (c *configuration) decideParts() ([]configuredPart, *refusal) {
 	var done []configuredPart
+	tasks := 0
 	for i := range c.parts {
 		p := configuredPart{subtopology: &c.parts[i]}
 		for _, name := range p.sourceNames() {
@@ -292,6 +293,9 @@ func (c *configuration) decideParts() ([]configuredPart, *refusal) {
 		}
 		if p.tasks == 0 {
 			return nil, refuseTopology("No source topics found for subtopology %s", p.id)
+		}
+		if tasks += int(p.tasks); tasks > maxStreamsTasks {
+			return nil, refuseTopology("The topology has more than %d tasks.", maxStreamsTasks)
 		}
 		for _, r := range p.subtopology.repartitions {
 			if r.partitions == 0 {

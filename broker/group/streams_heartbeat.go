@@ -23,8 +23,6 @@ type StreamsAnswer struct {
 	// Create are the internal topics that the application waits for; the response
 	// says that they are missing.
 	Create []InternalTopic
-	// HeartbeatIntervalMs is that of the group.
-	HeartbeatIntervalMs int32
 }
 
 // InternalTopic is a topic that belongs to a Kafka Streams application and that
@@ -150,7 +148,7 @@ func (g *group) beatStreams(s *step, in streamsHeartbeatInput) (answer StreamsAn
 	if c.shutdownBy != "" {
 		say(r, statusShutdown, "Streams group member %s encountered a fatal error and requested a shutdown for the entire application.", c.shutdownBy)
 	}
-	return StreamsAnswer{Response: r, Create: internalTopics(c.configured.missing), HeartbeatIntervalMs: r.HeartbeatIntervalMillis}, nil
+	return StreamsAnswer{Response: r, Create: internalTopics(c.configured.missing)}, nil
 }
 
 // say adds a status of the group to a response.

@@ -77,6 +77,9 @@ func invalidInStreams(in *kmsg.StreamsGroupHeartbeatRequest) string {
 	case !joining && in.Topology != nil:
 		return "Topology can only be provided when (re-)joining."
 	}
+	if len(in.ClientTags) > maxClientTags {
+		return fmt.Sprintf("ClientTags has %d keys; at most %d may be.", len(in.ClientTags), maxClientTags)
+	}
 	for i, t := range in.ClientTags {
 		if slices.ContainsFunc(in.ClientTags[:i], func(o kmsg.StreamsGroupHeartbeatRequestClientTag) bool { return o.Key == t.Key }) {
 			return "ClientTags has a key more than once."
@@ -84,6 +87,9 @@ func invalidInStreams(in *kmsg.StreamsGroupHeartbeatRequest) string {
 	}
 	return ""
 }
+
+// maxClientTags bounds what is stored of a member; Kafka Streams allows its users 5.
+const maxClientTags = 100
 
 // textsOf lists the names of a request that go into keys and values of records
 // of which Kafka's tools read at most maxIDBytes each.

@@ -10,6 +10,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// What a topology may be at most. Kafka has no such bounds but the size of a
+// record; a real application is far below them, and a member must not keep the
+// coordinator busy for long.
+const (
+	maxSubtopologies  = 1000
+	maxTopologyTopics = 10_000  // named, each as often as it is
+	maxTopologyBytes  = 1 << 20 // of its record
+	maxStreamsTasks   = 200_000
+)
+
 // topology is what a Kafka Streams application consists of, as its members
 // tell it (KIP-1071). It is never changed.
 type topology struct {
@@ -86,7 +96,11 @@ func readTopology(in *kmsg.StreamsGroupHeartbeatRequestTopology) (*topology, *re
 	if in.Epoch < 0 {
 		return nil, refuse(protocol.ErrStreamsInvalidTopologyEpoch, "The topology epoch is %d, and must not be negative.", in.Epoch)
 	}
+	if count := len(in.Subtopologies); count > maxSubtopologies {
+		return nil, refuseTopology("The topology has %d subtopologies; at most %d may be.", count, maxSubtopologies)
+	}
 	seen := map[string]bool{}
+	topics := 0
 	var parts []subtopology
 	for i := range in.Subtopologies {
 		p, no := readSubtopology(&in.Subtopologies[i])
@@ -97,9 +111,16 @@ func readTopology(in *kmsg.StreamsGroupHeartbeatRequestTopology) (*topology, *re
 			return nil, refuseTopology("Subtopology %s is given more than once.", p.id)
 		}
 		seen[p.id] = true
+		if topics += len(p.sources) + len(p.sinks) + len(p.changelogs) + len(p.repartitions); topics > maxTopologyTopics {
+			return nil, refuseTopology("The topology names topics more than %d times.", maxTopologyTopics)
+		}
 		parts = append(parts, p)
 	}
-	return newTopology(in.Epoch, parts), nil
+	t := newTopology(in.Epoch, parts)
+	if size := len(t.value); size > maxTopologyBytes {
+		return nil, refuseTopology("The topology has %d bytes; at most %d are stored.", size, maxTopologyBytes)
+	}
+	return t, nil
 }
 
 func readSubtopology(in *kmsg.StreamsGroupHeartbeatRequestTopologySubtopology) (p subtopology, no *refusal) {

@@ -50,7 +50,7 @@ func handleStreamsGroupHeartbeat(h *Handler, ctx context.Context, r *Request, in
 		if len(answer.Create) == 0 {
 			return answer.Response
 		}
-		backoff := 2 * time.Duration(answer.HeartbeatIntervalMs) * time.Millisecond
+		backoff := 2 * time.Duration(answer.Response.HeartbeatIntervalMillis) * time.Millisecond
 		if why := h.streamsTopics.create(h, r.ClientID, answer.Create, backoff, time.Now()); why != "" {
 			for i := range answer.Response.Status {
 				if s := &answer.Response.Status[i]; s.StatusCode == missingInternalTopics {

@@ -262,30 +262,30 @@ func TestPruning(t *testing.T) {
 		for i := range int64(12) { // a snapshot, then four changes and a snapshot again
 			write(i)
 		}
-		if l.end != 14 || l.start != 0 {
-			t.Fatalf("the log is from %d to %d", l.start, l.end)
+		if start, end := l.bounds(); end != 14 || start != 0 {
+			t.Fatalf("the log is from %d to %d", start, end)
 		}
 		time.Sleep(5*time.Minute + time.Second)
 		// Both keys are written anew: neither was for five minutes.
 		synctest.Wait()
-		if l.end != 16 || l.start != 14 {
-			t.Errorf("the log is from %d to %d, want 14 to 16", l.start, l.end)
+		if start, end := l.bounds(); end != 16 || start != 14 {
+			t.Errorf("the log is from %d to %d, want 14 to 16", start, end)
 		}
 		for i := range int64(3) {
 			write(20 + i)
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if l.start <= 14 {
-			t.Errorf("the log begins at %d, as before", l.start)
+		if start, _ := l.bounds(); start <= 14 {
+			t.Errorf("the log begins at %d, as before", start)
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		end := l.end
+		_, end := l.bounds()
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		if l.end != end {
-			t.Errorf("nothing changes, and the log grew from %d to %d", end, l.end)
+		if _, now := l.bounds(); now != end {
+			t.Errorf("nothing changes, and the log grew from %d to %d", end, now)
 		}
 		c.Close()
 		c = begin(l)
@@ -295,8 +295,8 @@ func TestPruning(t *testing.T) {
 		expect(t, "delete", nameOf(c.Delete(background, keyOf(1)).Wait(background)), "ok")
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
-		if l.start != l.end {
-			t.Errorf("nothing is stored, and the log is from %d to %d", l.start, l.end)
+		if start, end := l.bounds(); start != end {
+			t.Errorf("nothing is stored, and the log is from %d to %d", start, end)
 		}
 		c.Close()
 	})

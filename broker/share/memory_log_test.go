@@ -111,6 +111,13 @@ func (l *memoryLog) Prune(before int64) error {
 	return nil
 }
 
+// bounds are where the log starts and ends.
+func (l *memoryLog) bounds() (start, end int64) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.start, l.end
+}
+
 func (l *memoryLog) set(change func()) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()

@@ -37,8 +37,6 @@ var Allowances = []Allowance{
 	{API: "ApiVersions|DescribeQuorum", MinVersion: 2, MaxVersion: 4, Ours: absent + "|null",
 		Path:   "SupportedFeatures|*Features[metadata.version]|*Features[kraft.version]|*Features[eligible.leader.replicas.version]|Nodes[1].Listeners",
 		Reason: "The metadata is in a log of its own format, and the broker is its own controller: there is no level of Kafka's formats, no replica that could be eligible, and no listener of a controller to tell. Clients act on none of them; tools show them."},
-	{API: "ApiVersions", MinVersion: 3, MaxVersion: 4, Path: "*Features[streams.version]", Ours: absent,
-		Reason: "Groups of Kafka Streams are not built, and neither is their feature advertised."},
 
 	{API: "Produce", MinVersion: 8, MaxVersion: 13, Path: "Topics[*].Partitions[*].ErrorMessage", Ours: "text", Kafka: "null",
 		Reason: "The message says more than the code does, and clients show it; Kafka has one only where single records are at fault."},

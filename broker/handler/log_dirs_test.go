@@ -81,7 +81,7 @@ func TestSeveralLogDirsAtEveryVersion(t *testing.T) {
 		want := map[string][]*protocol.Error{
 			"a":    {nil, protocol.ErrKafkaStorageError, protocol.ErrKafkaStorageError},
 			"b":    {protocol.ErrKafkaStorageError, protocol.ErrLogDirNotFound},
-			"new":  {protocol.ErrReplicaNotAvailable},
+			"new":  {protocol.ErrUnknownTopicOrPartition},
 			"none": {protocol.ErrKafkaStorageError},
 		}
 		if len(got.Topics) != len(want) {

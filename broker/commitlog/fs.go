@@ -26,6 +26,10 @@ type FS interface {
 	Remove(name string) error
 	// RemoveAll removes a tree; nothing there is no error.
 	RemoveAll(name string) error
+	// Discard removes a file, or a tree, that no name in use leads to any more,
+	// without holding up who writes beside it: it takes its time. Nothing there is
+	// no error. Until it returns, and after a crash, some of it may be left, shorter.
+	Discard(name string) error
 	// SyncDir makes the entries of one directory durable.
 	SyncDir(name string) error
 	// SyncTree makes everything below a directory durable, contents and entries.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// deletedSuffix marks files that nothing may use any more; Purge unlinks them.
+// deletedSuffix marks files that nothing may use any more; Purge removes them.
 const deletedSuffix = ".deleted"
 
 type deletedFile struct {
@@ -134,7 +134,8 @@ func (l *Log) renameDeleted(s *segment, suffixes []string) error {
 	return errors.Join(errs...)
 }
 
-// Purge unlinks deleted files that are due. Any goroutine.
+// Purge removes deleted files that are due, which may take a second for each
+// gigabyte. Any goroutine.
 func (l *Log) Purge() error {
 	nowMs := l.now()
 	l.mu.Lock()
@@ -146,7 +147,11 @@ func (l *Log) Purge() error {
 		return d.dueMs <= nowMs
 	})
 	l.mu.Unlock()
-	return l.removeFiles(due...)
+	var errs []error
+	for _, name := range due {
+		errs = append(errs, l.fs.Discard(name))
+	}
+	return errors.Join(errs...)
 }
 
 // SetLogStart moves the log start offset up; lower than it is changes nothing.

@@ -40,8 +40,8 @@ func TestCompactionAtScale(t *testing.T) {
 		t.Skip("COMPACTION_GIB is not set: `make compaction-scale` sets it")
 	}
 	args := []string{"--override", "log.cleaner.backoff.ms=100", "--override", "log.segment.delete.delay.ms=0"}
-	if rate := os.Getenv("COMPACTION_RATE"); rate != "" {
-		args = append(args, "--override", "log.cleaner.io.max.bytes.per.second="+rate)
+	for _, setting := range strings.Fields(os.Getenv("COMPACTION_SETTINGS")) {
+		args = append(args, "--override", setting)
 	}
 	b := newProcess(t, args...)
 	b.start(t)

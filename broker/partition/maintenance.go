@@ -80,7 +80,7 @@ func (s *Set) removeRetired() error {
 	var errs []error
 	for _, d := range due {
 		if d.in.Failed() == nil { // else the next start removes it
-			errs = append(errs, s.fs.RemoveAll(d.path))
+			errs = append(errs, s.fs.Discard(d.path))
 		}
 	}
 	return errors.Join(errs...)

@@ -72,6 +72,13 @@ func (f *FS) RemoveAll(name string) error {
 	return f.Inner.RemoveAll(name)
 }
 
+func (f *FS) Discard(name string) error {
+	if err := f.Before("discard", name); err != nil {
+		return err
+	}
+	return f.Inner.Discard(name)
+}
+
 func (f *FS) SyncDir(name string) error {
 	if err := f.Before("syncdir", name); err != nil {
 		return err

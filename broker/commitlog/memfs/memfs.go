@@ -257,6 +257,9 @@ func (m *FS) RemoveAll(name string) error {
 	return nil
 }
 
+// Discard implements commitlog.FS.
+func (m *FS) Discard(name string) error { return m.RemoveAll(name) }
+
 // SyncDir implements commitlog.FS.
 func (m *FS) SyncDir(name string) error {
 	name = clean(name)

@@ -2,6 +2,7 @@ package commitlog_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -440,7 +441,7 @@ func TestRetention(t *testing.T) {
 	if o := l.Offsets(); o.LogStart != 100 || o.LogEnd != 100 || l.SizeBytes() != 0 {
 		t.Fatalf("everything expired: %+v, %d bytes", o, l.SizeBytes())
 	}
-	if err := l.Purge(); err != nil {
+	if err := l.Purge(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range fs.Names(dir) {
@@ -773,7 +774,7 @@ func TestConcurrentReadersAndWriter(t *testing.T) {
 				t.Errorf("sync: %v", err)
 				return
 			}
-			if err := errors.Join(l.Seal(), l.Purge(), l.WriteEpochs()); err != nil {
+			if err := errors.Join(l.Seal(), l.Purge(context.Background()), l.WriteEpochs()); err != nil {
 				t.Errorf("seal: %v", err)
 				return
 			}

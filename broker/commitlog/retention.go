@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -135,8 +136,8 @@ func (l *Log) renameDeleted(s *segment, suffixes []string) error {
 }
 
 // Purge removes deleted files that are due, which may take a second for each
-// gigabyte. Any goroutine.
-func (l *Log) Purge() error {
+// gigabyte. When ctx ends the rest is left to the next start. Any goroutine.
+func (l *Log) Purge(ctx context.Context) error {
 	nowMs := l.now()
 	l.mu.Lock()
 	var due []string
@@ -149,6 +150,9 @@ func (l *Log) Purge() error {
 	l.mu.Unlock()
 	var errs []error
 	for _, name := range due {
+		if ctx.Err() != nil {
+			break
+		}
 		errs = append(errs, l.fs.Discard(name))
 	}
 	return errors.Join(errs...)

@@ -1,6 +1,7 @@
 package commitlog_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -669,7 +670,7 @@ func TestRetentionTakesTransactionIndexes(t *testing.T) {
 		t.Fatalf("%d segments went, %v", n, err)
 	}
 	now++
-	if err := x.Purge(); err != nil {
+	if err := x.Purge(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if after := len(txnIndexes(fs)); after >= before || after == 0 {

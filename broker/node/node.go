@@ -337,6 +337,7 @@ func (n *Node) Run(ctx context.Context) error {
 		{"log directories", func() error { return n.watchDirs(background) }, stopBackground},
 		{"log moves", func() error { return n.partitions.RunMoves(background) }, stopBackground},
 		{"log maintenance", func() error { return n.maintain(background) }, stopBackground},
+		{"log removal", func() error { return n.removeDeleted(background) }, stopBackground},
 		{"rates", func() error { return n.logRates(background) }, stopBackground},
 	}
 	if n.settings.Cleaner.Enabled {
@@ -369,9 +370,32 @@ func (n *Node) announce() {
 		"start_ms", time.Since(n.started).Milliseconds())
 }
 
-// maintain is the tick of the log directory, and of what quotas and telemetry
+// maintain is the tick of the log directories, and of what quotas and telemetry
 // remember.
 func (n *Node) maintain(ctx context.Context) error {
+	return n.everyTick(ctx, func() {
+		if err := n.partitions.Maintain(ctx); err != nil && ctx.Err() == nil {
+			n.log.Error("Maintaining the logs failed", "error", err)
+		}
+		n.quotas.Expire()
+		if n.telemetry != nil {
+			n.telemetry.Expire()
+		}
+	})
+}
+
+// removeDeleted removes what retention, the cleaner and deletions of topics left
+// behind. It takes its time, and nothing waits for it.
+func (n *Node) removeDeleted(ctx context.Context) error {
+	return n.everyTick(ctx, func() {
+		if err := n.partitions.Purge(ctx); err != nil && ctx.Err() == nil {
+			n.log.Error("Removing deleted logs failed", "error", err)
+		}
+	})
+}
+
+// everyTick calls work every few seconds until ctx ends.
+func (n *Node) everyTick(ctx context.Context, work func()) error {
 	interval := maintainInterval
 	if check := n.settings.RetentionCheckInterval; check > 0 {
 		interval = min(interval, check)
@@ -384,13 +408,7 @@ func (n *Node) maintain(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		if err := n.partitions.Maintain(ctx); err != nil && ctx.Err() == nil {
-			n.log.Error("Maintaining the logs failed", "error", err)
-		}
-		n.quotas.Expire()
-		if n.telemetry != nil {
-			n.telemetry.Expire()
-		}
+		work()
 	}
 }
 

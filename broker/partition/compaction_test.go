@@ -297,7 +297,7 @@ func TestFullDiskStopsTheCleanerOnly(t *testing.T) {
 	defer s.Close()
 	a := mustCreate(t, s, "a", 0, compacted)
 	fill(t, a, 60, 3)
-	if err := s.Maintain(context.Background()); err != nil {
+	if err := tick(s); err != nil {
 		t.Fatal(err)
 	}
 	fs.Quota = 1
@@ -334,7 +334,7 @@ func TestCompactAndDelete(t *testing.T) {
 		t.Fatalf("%d records are left", records)
 	}
 	now += 2 * time.Hour.Milliseconds()
-	if err := s.Maintain(context.Background()); err != nil {
+	if err := tick(s); err != nil {
 		t.Fatal(err)
 	}
 	if o := a.Offsets(); o.LogStart != 60 || o.LogEnd != 60 {

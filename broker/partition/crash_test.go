@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -98,7 +97,7 @@ func (w *promised) workload(t testing.TB, fs *memfs.FS, d Durability) {
 		w.step(t, a, 1+i%3, i%2 == 0)
 		w.step(t, b, 1+i%2, i%5 == 4)
 		if i%6 == 5 {
-			if err := s.Maintain(context.Background()); err != nil {
+			if err := tick(s); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -109,7 +108,7 @@ func (w *promised) workload(t testing.TB, fs *memfs.FS, d Durability) {
 	w.mu.Lock()
 	w.start["a-0"] = 9
 	w.mu.Unlock()
-	if err := s.Maintain(context.Background()); err != nil {
+	if err := tick(s); err != nil {
 		t.Fatal(err)
 	}
 	w.step(t, a, 2, true)
@@ -139,7 +138,7 @@ func (w *promised) workload(t testing.TB, fs *memfs.FS, d Durability) {
 	w.deleted["bb-1"] = true
 	w.mu.Unlock()
 	w.step(t, a, 1, true)
-	if err := s.Maintain(context.Background()); err != nil {
+	if err := tick(s); err != nil {
 		t.Fatal(err)
 	}
 	w.lead(-1)

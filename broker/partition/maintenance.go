@@ -8,10 +8,9 @@ import (
 	"fluxmq/broker/protocol"
 )
 
-// Maintain is the tick of a log directory: retention, delayed deletion, index
-// files of rolled segments, flushing by time, expiry of producers, and the
-// checkpoints. node calls it every few seconds from one goroutine. It stops
-// early when ctx ends. Errors of single partitions are joined; those that took
+// Maintain is the tick of the log directories: retention, index files of rolled
+// segments, flushing by time, expiry of producers, and the checkpoints. node
+// calls it every few seconds from one goroutine. It stops early when ctx ends. Errors of single partitions are joined; those that took
 // a partition offline are told through OnOffline as well.
 func (s *Set) Maintain(ctx context.Context) error {
 	var errs []error
@@ -25,8 +24,28 @@ func (s *Set) Maintain(ctx context.Context) error {
 			}
 		}
 	}
-	errs = append(errs, s.removeRetired(), s.writeCheckpoints())
+	errs = append(errs, s.writeCheckpoints())
 	return errors.Join(errs...)
+}
+
+// Purge removes the files and directories of deleted segments and partitions
+// that are due. It takes a second for a gigabyte, so node calls it from a goroutine
+// of its own. It stops early when ctx ends; the next start removes what is left.
+func (s *Set) Purge(ctx context.Context) error {
+	var errs []error
+	for _, p := range s.all() {
+		if stopped(ctx) {
+			return errors.Join(errs...)
+		}
+		if p.Offline() != nil {
+			continue
+		}
+		log := p.log()
+		if err := p.translateFrom(log, log.Purge(ctx)); err != nil && err != errMoved && !errors.Is(err, protocol.ErrUnknownTopicOrPartition) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(append(errs, s.removeRetired(ctx))...)
 }
 
 func (p *Partition) maintain() error {
@@ -56,9 +75,6 @@ func (p *Partition) maintain() error {
 	if err == nil {
 		err = log.WriteEpochs()
 	}
-	if err == nil {
-		err = log.Purge()
-	}
 	if err = p.translateFrom(log, err); err == errMoved {
 		return nil // the next tick finds the new log
 	}
@@ -66,7 +82,7 @@ func (p *Partition) maintain() error {
 }
 
 // removeRetired removes the directories of deleted partitions that are due.
-func (s *Set) removeRetired() error {
+func (s *Set) removeRetired(ctx context.Context) error {
 	nowMs := s.nowMs()
 	s.mu.Lock()
 	var due []retiredDir
@@ -79,7 +95,7 @@ func (s *Set) removeRetired() error {
 	s.mu.Unlock()
 	var errs []error
 	for _, d := range due {
-		if d.in.Failed() == nil { // else the next start removes it
+		if d.in.Failed() == nil && !stopped(ctx) { // else the next start removes it
 			errs = append(errs, s.fs.Discard(d.path))
 		}
 	}

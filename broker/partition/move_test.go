@@ -127,7 +127,7 @@ func TestMoveKeepsTheLog(t *testing.T) {
 		t.Fatalf("in %s with %+v, was %+v", p.LogDir(), after, before)
 	}
 	w.step(t, p, 1, true)
-	if err := errors.Join(s.Maintain(context.Background()), s.Close()); err != nil {
+	if err := errors.Join(tick(s), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	s = mustOpenTwo(t, fs, nil)
@@ -193,7 +193,7 @@ func TestMoveWhileServing(t *testing.T) {
 			if err := errors.Join(runMoves(t, s, 1)...); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Maintain(context.Background()); err != nil {
+			if err := tick(s); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -479,7 +479,7 @@ func TestMoveOfEmptiedLog(t *testing.T) {
 	if _, err := p.DeleteRecords(-1); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Maintain(context.Background()); err != nil {
+	if err := tick(s); err != nil {
 		t.Fatal(err)
 	}
 	moveTo(t, s, p, "/two")
@@ -607,7 +607,7 @@ func TestCancelledMoveStaysCancelled(t *testing.T) {
 	if _, moves := again.Find([]byte("a"), 0).Future(); moves {
 		t.Error("it is moved")
 	}
-	if err := s.Maintain(context.Background()); err != nil {
+	if err := tick(s); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range append(fs.Names("/two"), clone.Names("/two")...) {

@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"testing"
@@ -141,7 +140,7 @@ func TestAppendReadReopen(t *testing.T) {
 		}
 	}
 	check(p)
-	if err := s.Maintain(context.Background()); err != nil {
+	if err := tick(s); err != nil {
 		t.Fatal(err)
 	}
 	check(p)

@@ -63,6 +63,11 @@ func (g *gate) release() {
 	}
 }
 
+// tick is what node does every few seconds.
+func tick(s *Set) error {
+	return errors.Join(s.Maintain(context.Background()), s.Purge(context.Background()))
+}
+
 func openWith(t testing.TB, fs commitlog.FS, d Durability) *Set {
 	t.Helper()
 	s, err := OpenSet(SetConfig{Dir: "/data", FS: fs, Durability: d})
@@ -289,7 +294,7 @@ func TestDeleteTopic(t *testing.T) {
 	if o := fresh.Offsets(); o != (Offsets{}) {
 		t.Fatalf("the new topic has offsets %+v", o)
 	}
-	if err := s.Maintain(context.Background()); err != nil {
+	if err := tick(s); err != nil {
 		t.Fatal(err)
 	}
 	entries, _ := os.ReadDir(dir)
@@ -324,7 +329,7 @@ func TestUnknownThingsAreLeftAlone(t *testing.T) {
 	if _, err := s.Create("photos", TopicID{1}, 2024, Config{}); err == nil {
 		t.Fatal("a partition was made in somebody's directory")
 	}
-	if err := errors.Join(s.Maintain(context.Background()), s.Close()); err != nil {
+	if err := errors.Join(tick(s), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"photos-2024/cat.jpg", "notes/x", "backup-delete/y"} {
@@ -505,7 +510,7 @@ func BenchmarkAppend(b *testing.B) {
 					b.Fatal(err)
 				}
 				if i%((128<<20)/size) == 0 {
-					if err := s.Maintain(context.Background()); err != nil {
+					if err := tick(s); err != nil {
 						b.Fatal(err)
 					}
 				}

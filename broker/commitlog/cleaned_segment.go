@@ -9,9 +9,9 @@ import (
 )
 
 // cleanedSyncBytes is how much is written between two syncs of a segment under
-// construction: the disk is not flooded in one go, and who waits for the
-// cleaner to stop waits for one such piece.
-const cleanedSyncBytes = 8 << 20
+// construction: an fdatasync of a producer waits behind one such piece at most,
+// and so does who waits for the cleaner to stop.
+const cleanedSyncBytes = 1 << 20
 
 // cleanedSegment is a segment under construction, which nobody else knows.
 type cleanedSegment struct {

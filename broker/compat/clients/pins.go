@@ -12,6 +12,7 @@ const (
 	kafkaConnect     = "4.3.1" // of the connectors; the worker is that of Apache Kafka's tools
 	confluentKafka   = "2.16.1"
 	kafkajs          = "2.2.4"
+	kfakeVersion     = "v0.0.0-20260918054303-01f206a7e32c" // not in go.mod: its sources are read, and nothing imports it
 
 	mavenDependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 )

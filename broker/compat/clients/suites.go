@@ -11,6 +11,7 @@ func clients() []client {
 		sarama(),
 		franzGo(),
 		franzGoFaults(),
+		kfake(),
 		javaClient("java-4", newestJavaClient, ""),
 		javaClient("java-3", java3Client, "client-3"),
 		javaClient("java-2", java2Client, "client-2"),

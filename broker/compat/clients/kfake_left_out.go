@@ -1,5 +1,50 @@
 package main
 
-// kfakeLeftOut are tests of kfake that could be turned and are not: what they
-// assert is the fake's or the client's, not Kafka's. Each has its reason.
-var kfakeLeftOut = map[string]string{}
+// kfakeRules say which tests of kfake are not turned. Most are left out by the
+// compiler; those by hand assert what is the fake's or its client's, not Kafka's, as of 4.3.
+var kfakeRules = rules{
+	brokers: "NumBrokers",
+	packages: map[string]string{
+		"os":            "looks into the fake's own files",
+		"path/filepath": "looks into the fake's own files",
+	},
+	byHand: map[string]string{
+		// Fetch and produce.
+		"TestFetchSessionEviction":        "Kafka evicts a fetch session after two minutes (min.incremental.fetch.session.eviction.ms), the fake at once",
+		"TestIssue1281":                   "its records all have offset delta 0, which log.validation=records refuses",
+		"TestProduceControlBatchRejected": "the batch is transactional and the request has no transactional id, which Kafka judges first",
+		"TestTopicLifecycle":              "it produces a record without a key to a compacted topic: INVALID_RECORD in Kafka",
+
+		// Transactions.
+		"TestDescribeProducersShowsActiveTransaction":       "Kafka describes producers until they expire, not only in a transaction",
+		"TestTxnDescribeTransactions":                       "a transaction that has ended is CompleteCommit in Kafka, Empty in the fake",
+		"TestTxnInitProducerIDAbortOngoing":                 "Kafka answers CONCURRENT_TRANSACTIONS until the ongoing transaction is aborted",
+		"TestTxnInitProducerIDStaleEpochRecovery":           "to the epoch before the current one Kafka answers the current one: a retry",
+		"TestTxnNonTransactionalProduceDuringTx":            "before the transaction has a record in the partition, Kafka's producer state does not know of it",
+		"TestTxnEndTxnRetry/tv1-retry":                      "Kafka answers CONCURRENT_TRANSACTIONS until the markers are written",
+		"TestTxnEndTxnRetry/tv2-retry-mismatched-direction": "Kafka answers CONCURRENT_TRANSACTIONS until the markers are written",
+		"TestPersistTxnAutoAbortExpiredOnRestart":           "Kafka aborts an expired transaction some time after it has started, the fake before",
+
+		// Groups.
+		"Test848RebalanceTimeout":                "it joins without a member id, which from version 1 on is INVALID_REQUEST",
+		"Test848UnsupportedAssignor":             "it joins without a member id, which from version 1 on is INVALID_REQUEST",
+		"TestOffsetExpiration":                   "it counts on offset.retention.ms, which is the fake's; Kafka's least is a minute",
+		"TestOffsetExpirationActiveGroup":        "it counts on offset.retention.ms, which is the fake's; Kafka's least is a minute",
+		"TestPersistGroupPhantomMemberExpiry":    "Kafka gives members a whole session after a restart, the fake what was left of theirs",
+		"TestPersistGroupPhantomMemberExpiry848": "Kafka gives members a whole session after a restart, the fake what was left of theirs",
+
+		// Share groups.
+		"TestShareHeartbeatAssignmentDelivery":                       "Kafka assigns a partition once its state is initialized, which is after the first heartbeat",
+		"TestShareGroupTypeExclusive/ShareFetch_to_a_consumer_group": "Kafka's ShareFetch does not ask of which type the group is",
+
+		// Administration.
+		"TestAlterReplicaLogDirsMovesPartition":    "the fake moves to any folder, Kafka to those of log.dirs",
+		"TestApiVersionsLiteralRequest":            "it wants ApiVersions 5, which is newer than Kafka 4.3",
+		"TestClientMetricsSubscriptions/nil_value": "a null value is INVALID_REQUEST in Kafka, whatever the resource",
+		"TestDescribeTopicPartitionsCursor":        "Kafka answers INVALID_REQUEST per topic, the fake closes the connection",
+		"TestIncrementalAlterConfigAppendSubtract": "to append to what is no list is INVALID_CONFIG in Kafka",
+		"TestPersistBrokerConfigsRestart":          "settings that a broker is started with are not stored",
+		"TestSCRAMCredentialLifecycle":             "SCRAM is not served",
+		"TestSCRAMValidationErrors":                "SCRAM is not served",
+	},
+}

@@ -39,25 +39,38 @@ type turning struct {
 	contents [][]byte
 	paths    []string
 	all      []*declaration
+	replaced []ast.Decl // by the stand-in's
+}
+
+// rules are what turn goes by beside the compiler.
+type rules struct {
+	brokers  string            // an option; who calls it with a constant above 1 needs more than one broker
+	packages map[string]string // who uses one of these, by path, looks where there is nothing, and why
+	byHand   map[string]string // tests that could be turned and are not, and why; "Test/part" is a part of one
 }
 
 // turn decides by the rule of the compiler: the tests are checked as if they
 // stood in the stand-in's package, and a declaration with a type error, as a
 // call of what the stand-in does not have, is taken out with all that uses it.
-// Two rules beside it: a test that calls the option brokers ("" for none) with
-// a constant above 1 needs more than one, and those of own are left out for the
-// reasons given; a name of own that no test has, or that has a reason already,
-// is an error, so that the list does not outlive its use.
-func turn(standIn, tests []string, brokers string, own map[string]string, imports func(*token.FileSet) types.Importer) (turned, error) {
+// What the stand-in declares takes the place of what the tests declare. A test
+// left out by hand must be there and have no other reason, so that the list
+// does not outlive its use.
+func turn(standIn, tests []string, by rules, imports func(*token.FileSet) types.Importer) (turned, error) {
 	t := turning{set: token.NewFileSet()}
 	t.info = types.Info{Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}}
 	all := []*ast.File{}
+	ours := map[string]bool{}
 	for _, path := range standIn {
 		file, err := parser.ParseFile(t.set, path, nil, parser.SkipObjectResolution)
 		if err != nil {
 			return turned{}, err
 		}
 		all = append(all, file)
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil {
+				ours[f.Name.Name] = true
+			}
+		}
 	}
 	for _, path := range tests {
 		text, err := os.ReadFile(path)
@@ -70,11 +83,17 @@ func turn(standIn, tests []string, brokers string, own map[string]string, import
 		}
 		t.files, t.contents, t.paths = append(t.files, file), append(t.contents, text), append(t.paths, path)
 		all = append(all, file)
-		for _, d := range file.Decls {
-			if names := declared(d); names != nil {
+		file.Decls = slices.DeleteFunc(file.Decls, func(d ast.Decl) bool {
+			names := declared(d)
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && ours[names[0]] {
+				t.replaced = append(t.replaced, d)
+				return true
+			}
+			if names != nil {
 				t.all = append(t.all, &declaration{node: d, names: names})
 			}
-		}
+			return false
+		})
 	}
 	var broken []error
 	config := types.Config{Importer: imports(t.set), DisableUnusedImportCheck: true, Error: func(err error) {
@@ -84,8 +103,9 @@ func turn(standIn, tests []string, brokers string, own map[string]string, import
 	if err := t.blame(broken); err != nil {
 		return turned{}, err
 	}
-	t.askMore(brokers)
-	if err := t.leaveOut(own); err != nil {
+	t.askMore(by.brokers)
+	t.lookWhere(by.packages)
+	if err := t.leaveOut(by.byHand); err != nil {
 		return turned{}, err
 	}
 	t.spread()
@@ -175,16 +195,30 @@ func (t *turning) askMore(brokers string) {
 	}
 }
 
-func (t *turning) leaveOut(own map[string]string) error {
-	for name, why := range own {
-		at := slices.IndexFunc(t.all, func(d *declaration) bool { return d.isTest() && d.names[0] == name })
+// lookWhere finds uses of packages that are no use here.
+func (t *turning) lookWhere(packages map[string]string) {
+	for name, object := range t.info.Uses {
+		if of, ok := object.(*types.PkgName); ok && packages[of.Imported().Path()] != "" {
+			if d := t.at(name.Pos()); d != nil && d.why == "" {
+				d.why = packages[of.Imported().Path()]
+			}
+		}
+	}
+}
+
+func (t *turning) leaveOut(byHand map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(byHand)) {
+		whole, _, isPart := strings.Cut(name, "/")
+		at := slices.IndexFunc(t.all, func(d *declaration) bool { return d.isTest() && d.names[0] == whole })
 		if at < 0 {
-			return fmt.Errorf("no test is called %s; it was left out because: %s", name, why)
+			return fmt.Errorf("no test is called %s; it was left out because %s", name, byHand[name])
 		}
 		if already := t.all[at].why; already != "" {
-			return fmt.Errorf("%s need not be left out by name: %s", name, already)
+			return fmt.Errorf("%s need not be left out by hand: %s", name, already)
 		}
-		t.all[at].why = why
+		if !isPart {
+			t.all[at].why = byHand[name]
+		}
 	}
 	return nil
 }
@@ -243,9 +277,12 @@ func (t *turning) result() turned {
 			}
 		}
 		if d.why != "" {
-			at := t.set.Position(d.node.Pos())
-			blank(r.files[filepath.Base(at.Filename)][at.Offset:t.set.Position(d.node.End()).Offset])
+			t.replaced = append(t.replaced, d.node)
 		}
+	}
+	for _, d := range t.replaced {
+		at := t.set.Position(d.Pos())
+		blank(r.files[filepath.Base(at.Filename)][at.Offset:t.set.Position(d.End()).Offset])
 	}
 	return r
 }

@@ -28,6 +28,7 @@ type Cluster struct {
 	process *exec.Cmd
 	exited  chan error // one value
 	folder  string     // gone when the broker is closed
+	dataDir string
 	address string
 	client  *kgo.Client // the stand-in's own, which no test sees
 	admin   *kadm.Client
@@ -47,11 +48,18 @@ func NewCluster(opts ...Opt) (*Cluster, error) {
 	if a.dataDir == "" {
 		a.dataDir = filepath.Join(folder, "data")
 	}
-	c := &Cluster{folder: folder, exited: make(chan error, 1)}
+	c := &Cluster{folder: folder, dataDir: a.dataDir, exited: make(chan error, 1)}
+	if err := running.takeOver(c); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
 	if err := c.start(a); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	if err := c.seed(a.topics); err != nil {
+	err = c.seed(a.topics)
+	if err == nil {
+		err = c.warmUp()
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.stop())
 	}
 	return c, nil
@@ -103,6 +111,7 @@ func (c *Cluster) ListenAddrs() []string { return []string{c.address} }
 // Close stops the broker and removes its data, once. A broker that does not end well fails the test binary at its end.
 func (c *Cluster) Close() {
 	c.closing.Do(func() {
+		running.left(c)
 		if err := c.stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "kfake:", err)
 			badEnds.Add(1)
@@ -125,6 +134,17 @@ func (c *Cluster) stop() error {
 		<-c.exited
 	}
 	return errors.Join(err, os.RemoveAll(c.folder))
+}
+
+// crash ends the broker with SIGKILL, as a test means it that starts another on data still in use.
+func (c *Cluster) crash() (err error) {
+	c.closing.Do(func() {
+		c.client.Close()
+		err = c.process.Process.Kill()
+		<-c.exited // killed, which is an error and meant
+		err = errors.Join(err, os.RemoveAll(c.folder))
+	})
+	return err
 }
 
 // calling is the time that one question of the stand-in's own may take.

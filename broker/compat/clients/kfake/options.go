@@ -33,6 +33,7 @@ type seed struct {
 var fakeDefaults = map[string]string{
 	"auto.create.topics.enable":                                   "false",
 	"num.partitions":                                              "10",
+	"log.message.timestamp.after.max.ms":                          "9223372036854775807",
 	"log.segment.bytes":                                           "104857600",
 	"group.initial.rebalance.delay.ms":                            "0",
 	"group.consumer.min.heartbeat.interval.ms":                    "1",
@@ -42,6 +43,9 @@ var fakeDefaults = map[string]string{
 	"group.share.min.record.lock.duration.ms":                     "1000",
 	"group.share.heartbeat.interval.ms":                           "100",
 	"transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",
+	"offsets.topic.num.partitions":                                "1",
+	"transaction.state.log.num.partitions":                        "1",
+	"share.coordinator.state.topic.num.partitions":                "1",
 }
 
 // settingsOf are the broker's settings: the fake's defaults, then what the
@@ -57,6 +61,11 @@ func settingsOf(a asked) map[string]string {
 			settings[key] = value
 		}
 	}
+	for key, least := range leastOf {
+		if n, err := strconv.Atoi(settings[key]); err == nil && n < least {
+			settings[key] = strconv.Itoa(least)
+		}
+	}
 	for key := range settings {
 		if inventions[key] || strings.HasPrefix(key, "kfake.") {
 			delete(settings, key)
@@ -65,10 +74,17 @@ func settingsOf(a asked) map[string]string {
 	return settings
 }
 
+// leastOf are bounds of Kafka that the fake does not have: a test that asks for less gets the least.
+var leastOf = map[string]int{
+	"group.share.record.lock.duration.ms": 1000,
+	"log.segment.bytes":                   1 << 20,
+}
+
 // inventions are settings of the fake alone.
 var inventions = map[string]bool{
 	"share.record.lock.sweep.interval.ms": true, // ours, and Kafka's, expires a lock on its own timer
 	"state.log.compact.bytes":             true,
+	"offset.retention.ms":                 true,
 }
 
 // NumBrokers is heard and not done: there is one broker. Tests that name more

@@ -258,10 +258,11 @@ func (c *fetchCall) find(item *fetchItem) {
 	if c.request.Version >= 13 {
 		name := ""
 		item.found, name = c.h.Partitions.FindByID(item.id, item.request.Partition)
+		if item.tracked != nil && name != "" {
+			item.tracked.topic = name
+		}
 		if item.found == nil {
-			if err = protocol.ErrUnknownTopicID; name != "" {
-				err = protocol.ErrUnknownTopicOrPartition
-			}
+			err = c.whyUnknown(item, name)
 		}
 	} else if item.found = c.h.Partitions.Find(item.name, item.request.Partition); item.found == nil {
 		err = protocol.ErrUnknownTopicOrPartition
@@ -279,6 +280,22 @@ func (c *fetchCall) find(item *fetchItem) {
 		item.traffic = &c.h.counters(item.found).Traffic
 	}
 	item.traffic.FetchRequests.Add(1)
+}
+
+// whyUnknown tells why there is no partition of the item's topic id. A session
+// keeps the name that the id once had: when the topic is gone it is the
+// partition that is unknown, and when another topic has the name, the id is not that
+// of its log. (FetchSession.CachedPartition, ReplicaManager.readFromLog.)
+func (c *fetchCall) whyUnknown(item *fetchItem, name string) error {
+	switch {
+	case name != "":
+		return protocol.ErrUnknownTopicOrPartition
+	case item.tracked == nil || item.tracked.topic == "":
+		return protocol.ErrUnknownTopicID
+	case c.h.Partitions.Find([]byte(item.tracked.topic), item.request.Partition) == nil:
+		return protocol.ErrUnknownTopicOrPartition
+	}
+	return protocol.ErrInconsistentTopicID
 }
 
 // fail makes an error of the item's response.

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"testing"
+	"time"
 
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
@@ -153,5 +154,47 @@ func TestFetchSessionOfNoTopic(t *testing.T) {
 	in.SessionID, in.SessionEpoch, in.Topics = r.SessionID, 1, nil
 	if got := b.ask(t, in, 13).(*kmsg.FetchResponse); got.ErrorCode != 0 || got.SessionID != r.SessionID {
 		t.Errorf("the session after that: %+v", got)
+	}
+}
+
+// A session remembers the name of a topic id: of a topic that is gone the
+// partition is unknown, and of one that was made anew the id is not the log's.
+// A request outside of the session knows the id alone.
+func TestFetchSessionOfATopicThatIsGone(t *testing.T) {
+	b := newBench(t, partition.FlushOS)
+	old := b.id
+	in := fetchRequest(old, 0)
+	in.SessionEpoch = 0
+	session := b.ask(t, in, 13).(*kmsg.FetchResponse).SessionID
+	if session == 0 {
+		t.Fatal("no session")
+	}
+	epoch := int32(0)
+	in.SessionID = session
+	expect := func(when string, topics bool, want *protocol.Error) {
+		t.Helper()
+		epoch++
+		next := *in
+		if next.SessionEpoch = epoch; !topics {
+			next.Topics = nil
+		}
+		r, p := fetched(t, b, &next, 13)
+		if p == nil || p.ErrorCode != want.Code || r.Topics[0].TopicID != old {
+			t.Errorf("%s: %+v, want %s", when, r, want.Name)
+		}
+	}
+	if err := b.Partitions.Delete("t"); err != nil {
+		t.Fatal(err)
+	}
+	expect("deleted", false, protocol.ErrUnknownTopicOrPartition)
+	expect("deleted, and named again", true, protocol.ErrUnknownTopicOrPartition)
+	if _, err := b.Partitions.Create("t", partition.TopicID{7}, 0, partition.Config{SegmentBytes: 1 << 20, SegmentIndexBytes: 1 << 16, IndexIntervalBytes: 4096, MaxMessageBytes: 1 << 20, Retention: time.Hour, RetentionBytes: -1, SegmentAge: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	expect("made anew", false, protocol.ErrInconsistentTopicID)
+	expect("made anew, and the old id named again", true, protocol.ErrInconsistentTopicID)
+	in.SessionID, in.SessionEpoch = 0, -1
+	if r, p := fetched(t, b, in, 13); p == nil || p.ErrorCode != protocol.ErrUnknownTopicID.Code {
+		t.Errorf("without a session: %+v", r)
 	}
 }

@@ -65,6 +65,7 @@ type sessionKey struct {
 type sessionPartition struct {
 	key     sessionKey
 	name    []byte // key.name for the wire
+	topic   string // the name that key.id has or had; "" while nobody knew it
 	request protocol.FetchPartition
 	// What the client was told last; a change makes the partition appear in
 	// the response.

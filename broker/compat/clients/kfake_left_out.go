@@ -36,6 +36,10 @@ var kfakeRules = rules{
 		// Share groups.
 		"TestShareHeartbeatAssignmentDelivery":                       "Kafka assigns a partition once its state is initialized, which is after the first heartbeat",
 		"TestShareGroupTypeExclusive/ShareFetch_to_a_consumer_group": "Kafka's ShareFetch does not ask of which type the group is",
+		"TestShareGroupMaxDeliveryCount":                             "it gives up after a second without records; its client sends a heartbeat a second, and with the first Kafka assigns nothing",
+		"TestPersistShareGroupRestart/archived":                      "it gives up after a second without records; its client sends a heartbeat a second, and with the first Kafka assigns nothing",
+		"TestShareGroupSessionTimeout":                               "Kafka releases what a fenced member had acquired when its connection ends or the locks run out",
+		"TestShareGroupOffsetsAdmin/describe":                        "Kafka stores with an acknowledgement the start offset from before it",
 
 		// Administration.
 		"TestAlterReplicaLogDirsMovesPartition":    "the fake moves to any folder, Kafka to those of log.dirs",

@@ -41,6 +41,8 @@ var fakeDefaults = map[string]string{
 	"group.share.min.heartbeat.interval.ms":                       "1",
 	"group.share.min.session.timeout.ms":                          "1",
 	"group.share.min.record.lock.duration.ms":                     "1000",
+	"group.consumer.assignment.interval.ms":                       "0",
+	"group.share.assignment.interval.ms":                          "0",
 	"group.share.heartbeat.interval.ms":                           "100",
 	"transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",
 	"offsets.topic.num.partitions":                                "1",

@@ -135,7 +135,8 @@ func partsByHand(byHand map[string]string) string {
 	return strings.Join(parts, "|")
 }
 
-// lay writes the files into folder, and beside them the overlay that puts them over the package at over.
+// lay writes the files into folder, and beside them the overlay that puts them
+// over the package at over, whose own tests it hides but for its TestMain.
 func (t turned) lay(folder, over string) (string, error) {
 	if err := os.RemoveAll(folder); err != nil {
 		return "", err
@@ -149,6 +150,15 @@ func (t turned) lay(folder, over string) (string, error) {
 	}
 	var overlay struct{ Replace map[string]string }
 	overlay.Replace = map[string]string{}
+	own, err := filepath.Glob(filepath.Join(over, "*_test.go"))
+	if err != nil {
+		return "", err
+	}
+	for _, path := range own {
+		if filepath.Base(path) != "main_test.go" {
+			overlay.Replace[path] = ""
+		}
+	}
 	for name, text := range t.files {
 		path := filepath.Join(folder, name)
 		if err := os.WriteFile(path, text, 0o644); err != nil {

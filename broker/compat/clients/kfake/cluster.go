@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +30,8 @@ type Cluster struct {
 	exited  chan error // one value
 	folder  string     // gone when the broker is closed
 	dataDir string
-	address string
+	address string // of the process; clients know the proxy's
+	proxy   *proxy
 	client  *kgo.Client // the stand-in's own, which no test sees
 	admin   *kadm.Client
 	closing sync.Once
@@ -65,9 +67,13 @@ func NewCluster(opts ...Opt) (*Cluster, error) {
 	return c, nil
 }
 
-func (c *Cluster) start(a asked) error {
+func (c *Cluster) start(a asked) (err error) {
+	if c.proxy, err = newProxy(); err != nil {
+		return err
+	}
 	ports := filepath.Join(c.folder, "ports")
-	args := []string{"--port", "0", "--data-dir", a.dataDir, "--ports-file", ports, "--log-level", "warn", "--override", "fluxmq.admin.listener="}
+	args := []string{"--port", "0", "--data-dir", a.dataDir, "--ports-file", ports, "--log-level", "warn", "--override", "fluxmq.admin.listener=",
+		"--override", "advertised.listeners=PLAINTEXT://" + c.proxy.address()}
 	for key, value := range settingsOf(a) {
 		args = append(args, "--override", key+"="+value)
 	}
@@ -80,6 +86,7 @@ func (c *Cluster) start(a asked) error {
 	c.process.Stdout, c.process.Stderr = os.Stdout, os.Stderr
 	// In the group of the test binary, so that what kills that kills this too.
 	if err := c.process.Start(); err != nil {
+		c.proxy.stop()
 		return err
 	}
 	go func() { c.exited <- c.process.Wait() }() // ends with the process; stop waits for it
@@ -91,22 +98,27 @@ func (c *Cluster) start(a asked) error {
 		}
 		select {
 		case err := <-c.exited:
+			c.proxy.stop()
 			return fmt.Errorf("the broker ended at start: %w", err)
 		case <-late:
 			return errors.Join(fmt.Errorf("the broker did not open its port within %v", startLimit), c.stop())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	var err error
-	if c.client, err = kgo.NewClient(kgo.SeedBrokers(c.address), kgo.MetadataMinAge(10*time.Millisecond)); err != nil {
+	// The stand-in's own client goes around the proxy, so that no control sees it.
+	direct := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, c.address)
+	}
+	if c.client, err = kgo.NewClient(kgo.SeedBrokers(c.address), kgo.MetadataMinAge(10*time.Millisecond), kgo.Dialer(direct)); err != nil {
 		return errors.Join(err, c.stop())
 	}
+	c.proxy.serve(c.address)
 	c.admin = kadm.NewClient(c.client)
 	return nil
 }
 
-// ListenAddrs is the broker's address.
-func (c *Cluster) ListenAddrs() []string { return []string{c.address} }
+// ListenAddrs is the address that clients know.
+func (c *Cluster) ListenAddrs() []string { return []string{c.proxy.address()} }
 
 // Close stops the broker and removes its data, once. A broker that does not end well fails the test binary at its end.
 func (c *Cluster) Close() {
@@ -120,6 +132,7 @@ func (c *Cluster) Close() {
 }
 
 func (c *Cluster) stop() error {
+	c.proxy.stop()
 	if c.client != nil {
 		c.client.Close()
 	}
@@ -139,9 +152,10 @@ func (c *Cluster) stop() error {
 // crash ends the broker with SIGKILL, as a test means it that starts another on data still in use.
 func (c *Cluster) crash() (err error) {
 	c.closing.Do(func() {
-		c.client.Close()
 		err = c.process.Process.Kill()
 		<-c.exited // killed, which is an error and meant
+		c.proxy.stop()
+		c.client.Close()
 		err = errors.Join(err, os.RemoveAll(c.folder))
 	})
 	return err

@@ -8,6 +8,7 @@ var kfakeRules = rules{
 		"os":            "looks into the fake's own files",
 		"path/filepath": "looks into the fake's own files",
 	},
+	files: map[string]string{"fault_test.go": "tests the fake's faults themselves"},
 	byHand: map[string]string{
 		// Fetch and produce.
 		"TestFetchSessionEviction":        "Kafka evicts a fetch session after two minutes (min.incremental.fetch.session.eviction.ms), the fake at once",
@@ -24,6 +25,9 @@ var kfakeRules = rules{
 		"TestTxnEndTxnRetry/tv1-retry":                      "Kafka answers CONCURRENT_TRANSACTIONS until the markers are written",
 		"TestTxnEndTxnRetry/tv2-retry-mismatched-direction": "Kafka answers CONCURRENT_TRANSACTIONS until the markers are written",
 		"TestPersistTxnAutoAbortExpiredOnRestart":           "Kafka aborts an expired transaction some time after it has started, the fake before",
+
+		"TestTxnOffsetCommitV6": "it wants TxnOffsetCommit 6, which is newer than Kafka 4.3",
+		"TestRecreationTxnSessionAborts/consumed-topic-unconfirmed": "it wants TxnOffsetCommit 6, which is newer than Kafka 4.3",
 
 		// Groups.
 		"Test848RebalanceTimeout":                "it joins without a member id, which from version 1 on is INVALID_REQUEST",
@@ -42,13 +46,16 @@ var kfakeRules = rules{
 		"TestShareGroupOffsetsAdmin/describe":                        "Kafka stores with an acknowledgement the start offset from before it",
 
 		// Administration.
-		"TestAlterReplicaLogDirsMovesPartition":    "the fake moves to any folder, Kafka to those of log.dirs",
-		"TestApiVersionsLiteralRequest":            "it wants ApiVersions 5, which is newer than Kafka 4.3",
-		"TestClientMetricsSubscriptions/nil_value": "a null value is INVALID_REQUEST in Kafka, whatever the resource",
-		"TestDescribeTopicPartitionsCursor":        "Kafka answers INVALID_REQUEST per topic, the fake closes the connection",
-		"TestIncrementalAlterConfigAppendSubtract": "to append to what is no list is INVALID_CONFIG in Kafka",
-		"TestPersistBrokerConfigsRestart":          "settings that a broker is started with are not stored",
-		"TestSCRAMCredentialLifecycle":             "SCRAM is not served",
-		"TestSCRAMValidationErrors":                "SCRAM is not served",
+		"TestAlterReplicaLogDirsMovesPartition":            "the fake moves to any folder, Kafka to those of log.dirs",
+		"TestApiVersionsLiteralRequest":                    "it wants ApiVersions 5, which is newer than Kafka 4.3",
+		"TestIssue1296":                                    "it wants ApiVersions 5, which is newer than Kafka 4.3: the client asks again with 4",
+		"TestKadmCachedMetadata/MetadataAllTopics":         "the fake has no topics of its own, and makes others internal by a setting of its own",
+		"TestKadmCachedMetadata/ListTopicsFiltersInternal": "the fake makes a topic internal by a setting of its own",
+		"TestClientMetricsSubscriptions/nil_value":         "a null value is INVALID_REQUEST in Kafka, whatever the resource",
+		"TestDescribeTopicPartitionsCursor":                "Kafka answers INVALID_REQUEST per topic, the fake closes the connection",
+		"TestIncrementalAlterConfigAppendSubtract":         "to append to what is no list is INVALID_CONFIG in Kafka",
+		"TestPersistBrokerConfigsRestart":                  "settings that a broker is started with are not stored",
+		"TestSCRAMCredentialLifecycle":                     "SCRAM is not served",
+		"TestSCRAMValidationErrors":                        "SCRAM is not served",
 	},
 }

@@ -46,6 +46,7 @@ type turning struct {
 type rules struct {
 	brokers  string            // an option; who calls it with a constant above 1 needs more than one broker
 	packages map[string]string // who uses one of these, by path, looks where there is nothing, and why
+	files    map[string]string // whose tests, by base name, are left out, and why; what else is in one stays
 	byHand   map[string]string // tests that could be turned and are not, and why; "Test/part" is a part of one
 }
 
@@ -105,6 +106,11 @@ func turn(standIn, tests []string, by rules, imports func(*token.FileSet) types.
 	}
 	t.askMore(by.brokers)
 	t.lookWhere(by.packages)
+	for _, d := range t.all {
+		if why := by.files[filepath.Base(t.set.Position(d.node.Pos()).Filename)]; why != "" && d.isTest() && d.why == "" {
+			d.why = why
+		}
+	}
 	if err := t.leaveOut(by.byHand); err != nil {
 		return turned{}, err
 	}

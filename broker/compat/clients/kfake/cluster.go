@@ -68,7 +68,7 @@ func NewCluster(opts ...Opt) (*Cluster, error) {
 }
 
 func (c *Cluster) start(a asked) (err error) {
-	if c.proxy, err = newProxy(); err != nil {
+	if c.proxy, err = newProxy(c.topicID); err != nil {
 		return err
 	}
 	ports := filepath.Join(c.folder, "ports")

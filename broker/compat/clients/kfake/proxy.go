@@ -21,6 +21,7 @@ type proxy struct {
 	listener net.Listener
 	broker   string // set before serve
 	controls *controls
+	faults   *faults
 	done     chan struct{} // closed by stop
 
 	mu    sync.Mutex // guards what follows
@@ -29,13 +30,14 @@ type proxy struct {
 	tasks sync.WaitGroup // the listener's goroutine and those of all connections
 }
 
-func newProxy() (*proxy, error) {
+// newProxy opens a port; idOf tells a topic's id.
+func newProxy(idOf func(topic string) [16]byte) (*proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	done := make(chan struct{})
-	return &proxy{listener: listener, controls: newControls(done), done: done, conns: map[net.Conn]bool{}}, nil
+	return &proxy{listener: listener, controls: newControls(done), faults: newFaults(idOf), done: done, conns: map[net.Conn]bool{}}, nil
 }
 
 func (p *proxy) address() string { return p.listener.Addr().String() }
@@ -94,7 +96,7 @@ func (p *proxy) drop(conns ...net.Conn) {
 	}
 }
 
-// answer is a reply in the order of its request: the broker's next, or frame.
+// answer is a reply in the order of its request: the broker's next, or frame, or frame in place of the broker's next.
 type answer struct {
 	ofBroker bool
 	frame    []byte
@@ -121,7 +123,9 @@ func (p *proxy) connection(client net.Conn) {
 		for a := range answers {
 			frame, err := a.frame, error(nil)
 			if a.ofBroker {
-				frame, err = readFrame(broker)
+				if frame, err = readFrame(broker); a.frame != nil {
+					frame = a.frame
+				}
 			}
 			if err == nil {
 				_, err = client.Write(frame)
@@ -154,7 +158,8 @@ func (p *proxy) request(frame []byte, broker net.Conn, answers chan<- answer) er
 		return err
 	}
 	wantsReply := true
-	if h.key == int16(kmsg.Produce) || p.controls.want(h.key) {
+	var instead []byte
+	if h.key == int16(kmsg.Produce) || p.controls.want(h.key) || p.faults.want(h.key) {
 		request := kmsg.RequestForKey(h.key)
 		if request == nil {
 			return fmt.Errorf("no request has the key %d", h.key)
@@ -176,9 +181,15 @@ func (p *proxy) request(frame []byte, broker net.Conn, answers chan<- answer) er
 			answers <- answer{frame: h.reply(reply)}
 			return nil
 		}
+		if refused, after := p.faults.try(request); refused != nil && wantsReply {
+			if instead = h.reply(refused); !after {
+				answers <- answer{frame: instead}
+				return nil
+			}
+		}
 	}
 	if wantsReply {
-		answers <- answer{ofBroker: true}
+		answers <- answer{ofBroker: true, frame: instead}
 	}
 	_, err = broker.Write(frame)
 	return err

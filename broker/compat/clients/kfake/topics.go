@@ -122,6 +122,14 @@ func (c *Cluster) described(topic string) *kmsg.MetadataResponseTopic {
 	}
 }
 
+// topicID is zero for a topic that is not there.
+func (c *Cluster) topicID(topic string) [16]byte {
+	if found := c.described(topic); found != nil {
+		return found.TopicID
+	}
+	return [16]byte{}
+}
+
 // TopicInfo is nil when there is no such topic.
 func (c *Cluster) TopicInfo(topic string) *TopicInfo {
 	found := c.described(topic)

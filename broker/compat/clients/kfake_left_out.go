@@ -29,13 +29,18 @@ var kfakeRules = rules{
 		"TestTxnOffsetCommitV6": "it wants TxnOffsetCommit 6, which is newer than Kafka 4.3",
 		"TestRecreationTxnSessionAborts/consumed-topic-unconfirmed": "it wants TxnOffsetCommit 6, which is newer than Kafka 4.3",
 
+		"TestListOffsetsReadCommittedDuringTxn": "it reads the stable offset as soon as EndTxn is answered, which Kafka does before the markers are written",
+		"TestEndTxnUnconfirmedAbortRetry":       "it counts one InitProducerId; Kafka answers CONCURRENT_TRANSACTIONS until the ongoing transaction is aborted, and the client asks again",
+
 		// Groups.
-		"Test848RebalanceTimeout":                "it joins without a member id, which from version 1 on is INVALID_REQUEST",
-		"Test848UnsupportedAssignor":             "it joins without a member id, which from version 1 on is INVALID_REQUEST",
-		"TestOffsetExpiration":                   "it counts on offset.retention.ms, which is the fake's; Kafka's least is a minute",
-		"TestOffsetExpirationActiveGroup":        "it counts on offset.retention.ms, which is the fake's; Kafka's least is a minute",
-		"TestPersistGroupPhantomMemberExpiry":    "Kafka gives members a whole session after a restart, the fake what was left of theirs",
-		"TestPersistGroupPhantomMemberExpiry848": "Kafka gives members a whole session after a restart, the fake what was left of theirs",
+		"TestAudit848RegexExcludesSkipsInternalTopics": "the fake makes a topic internal by a setting of its own",
+		"TestGroupRebalanceOnNonLeaderMetadataChange":  "its SyncGroup names no protocol, which from version 5 on is INCONSISTENT_GROUP_PROTOCOL",
+		"Test848RebalanceTimeout":                      "it joins without a member id, which from version 1 on is INVALID_REQUEST",
+		"Test848UnsupportedAssignor":                   "it joins without a member id, which from version 1 on is INVALID_REQUEST",
+		"TestOffsetExpiration":                         "it counts on offset.retention.ms, which is the fake's; Kafka's least is a minute",
+		"TestOffsetExpirationActiveGroup":              "it counts on offset.retention.ms, which is the fake's; Kafka's least is a minute",
+		"TestPersistGroupPhantomMemberExpiry":          "Kafka gives members a whole session after a restart, the fake what was left of theirs",
+		"TestPersistGroupPhantomMemberExpiry848":       "Kafka gives members a whole session after a restart, the fake what was left of theirs",
 
 		// Share groups.
 		"TestShareHeartbeatAssignmentDelivery":                       "Kafka assigns a partition once its state is initialized, which is after the first heartbeat",
@@ -45,7 +50,11 @@ var kfakeRules = rules{
 		"TestShareGroupSessionTimeout":                               "Kafka releases what a fenced member had acquired when its connection ends or the locks run out",
 		"TestShareGroupOffsetsAdmin/describe":                        "Kafka stores with an acknowledgement the start offset from before it",
 
+		"TestRecreationStallsAndHeals/share-group": "it counts on errors of the old topic's id; Kafka assigns the new topic with the next heartbeat",
+
 		// Administration.
+		"TestAuditCloseSendsTerminatingTelemetryPush":      "Kafka serves telemetry when it has a reporter of telemetry, the fake always",
+		"TestRequestCachedMetadata/AllTopicsCaching":       "it counts all topics; the fake has no internal ones",
 		"TestAlterReplicaLogDirsMovesPartition":            "the fake moves to any folder, Kafka to those of log.dirs",
 		"TestApiVersionsLiteralRequest":                    "it wants ApiVersions 5, which is newer than Kafka 4.3",
 		"TestIssue1296":                                    "it wants ApiVersions 5, which is newer than Kafka 4.3: the client asks again with 4",

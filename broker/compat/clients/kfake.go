@@ -28,11 +28,11 @@ const (
 
 // kfake is the fake's own tests, bodies unchanged, on our broker: its test
 // files are laid over the package that stands in for it, without the tests
-// that need what only a fake has. Those are cases too: left out, not passed.
+// that need what only a fake has, as several brokers. Those are cases too: left out, not passed.
 func kfake() client {
 	return client{
 		name: "kfake", made: "kfake, the fake broker of franz-go", budget: kfakeBudget,
-		covers: "the fake's own tests of groups, transactions, share groups, producing, fetching and administration, turned on this broker; skipped are those that need a fake's controls",
+		covers: "the fake's own tests of groups, transactions, share groups, producing, fetching and administration, turned on this broker; skipped are those that need several brokers, a fake's insides or what Kafka does not do",
 		install: func(ctx context.Context, w workshop, words io.Writer) (string, error) {
 			return kfakeVersion, command{argv: []string{"go", "mod", "download", kfakeModule + "@" + kfakeVersion}, words: words}.run(ctx)
 		},

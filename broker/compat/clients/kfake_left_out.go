@@ -50,7 +50,8 @@ var kfakeRules = rules{
 		"TestShareGroupSessionTimeout":                               "Kafka releases what a fenced member had acquired when its connection ends or the locks run out",
 		"TestShareGroupOffsetsAdmin/describe":                        "Kafka stores with an acknowledgement the start offset from before it",
 
-		"TestRecreationStallsAndHeals/share-group": "it counts on errors of the old topic's id; Kafka assigns the new topic with the next heartbeat",
+		"TestPurgeAndReaddImmediately/share":       "it gives a share group a second to begin at the latest offset, which it does after its client's second heartbeat, sent a second after the first",
+		"TestRecreationStallsAndHeals/share-group": "of an unknown topic Kafka says that node 0 leads it at epoch 0, the schema's default, which the client takes for a hint",
 
 		// Administration.
 		"TestAuditCloseSendsTerminatingTelemetryPush":      "Kafka serves telemetry when it has a reporter of telemetry, the fake always",

@@ -55,7 +55,7 @@ func (c *controls) isRunning() bool {
 }
 
 // try runs the functions of a request's key, then those of every key, in the order in which they were added, until one answers.
-func (c *controls) try(request kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the fake's order
+func (c *controls) try(request kmsg.Request) (kmsg.Response, error, bool) { // the order is the fake's
 	c.turn.Lock()
 	defer c.turn.Unlock()
 	for _, key := range []int16{request.Key(), everyKey} {

@@ -5,6 +5,10 @@
 // folder (`go test -overlay`) and so turns them on our broker; what they call
 // and is not here cannot be turned, and the compiler is the one who says so.
 //
+// Clients reach the broker through a proxy in the test's process, in which the
+// fake's controls and faults act; a request that none of them answers goes on as the
+// bytes that came.
+//
 // Nothing of the fake is in it. Signatures are those of
 // github.com/twmb/franz-go/pkg/kfake, version in clients/pins.go; behaviour is
 // Kafka's. FLUXMQ_STAND_IN names the binary. Safe for concurrent use as the

@@ -54,7 +54,8 @@ var kfakeRules = rules{
 		"TestRecreationStallsAndHeals/share-group": "of an unknown topic Kafka says that node 0 leads it at epoch 0, the schema's default, which the client takes for a hint",
 
 		// Administration.
-		"TestAuditCloseSendsTerminatingTelemetryPush":      "Kafka serves telemetry when it has a reporter of telemetry, the fake always",
+		"TestAuditCloseSendsTerminatingTelemetryPush": "Kafka serves telemetry when it has a reporter of telemetry, the fake always",
+		"TestIssue1142": "it counts all topics; the fake has no internal ones",
 		"TestRequestCachedMetadata/AllTopicsCaching":       "it counts all topics; the fake has no internal ones",
 		"TestAlterReplicaLogDirsMovesPartition":            "the fake moves to any folder, Kafka to those of log.dirs",
 		"TestApiVersionsLiteralRequest":                    "it wants ApiVersions 5, which is newer than Kafka 4.3",

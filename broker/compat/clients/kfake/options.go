@@ -31,6 +31,7 @@ type seed struct {
 // sets group.consumer.heartbeat.interval.ms to 100 does not know Kafka's
 // least. They shorten what tests wait for, not what is served.
 var fakeDefaults = map[string]string{
+	"cluster.id":                                                  "kfake",
 	"auto.create.topics.enable":                                   "false",
 	"num.partitions":                                              "10",
 	"log.message.timestamp.after.max.ms":                          "9223372036854775807",
@@ -90,7 +91,8 @@ var inventions = map[string]bool{
 }
 
 // NumBrokers is heard and not done: there is one broker. Tests that name more
-// than one are not turned (clients/turn.go); most name one, and those that name none do not count.
+// than one are not turned (clients/turn.go); most name one, and those that name
+// none, of which the fake starts three, get one.
 func NumBrokers(int) Opt { return option(func(*asked) {}) }
 
 // SeedTopics creates topics at the start; partitions below 1 is the default.
@@ -106,6 +108,9 @@ func BrokerConfigs(configs map[string]string) Opt {
 		}
 	})
 }
+
+// ClusterID is what metadata says of the cluster.
+func ClusterID(id string) Opt { return BrokerConfigs(map[string]string{"cluster.id": id}) }
 
 // AllowAutoTopicCreation lets metadata requests create topics.
 func AllowAutoTopicCreation() Opt {
@@ -132,6 +137,10 @@ func DataDir(dir string) Opt { return option(func(a *asked) { a.dataDir = dir })
 
 // SyncWrites is what our broker does by default (log.flush=acks).
 func SyncWrites() Opt { return option(func(*asked) {}) }
+
+// SleepOutOfOrder is what the proxy does between connections anyway. On one
+// connection a request waits for the sleeper before it, as replies would.
+func SleepOutOfOrder() Opt { return option(func(*asked) {}) }
 
 // fs is where the fake keeps its data when tests restart it without a disk; here it is a folder that stays
 // until the test binary ends.

@@ -1,6 +1,7 @@
 package kfake
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -167,7 +168,8 @@ func (c *Cluster) PartitionInfo(topic string, partition int32) *PartitionInfo {
 	return nil
 }
 
-// PartitionInfos are a topic's partitions in their order, nil when there is no such topic.
+// PartitionInfos are a topic's partitions in their order, nil when there is no
+// such topic. Transactions that were ended have ended in it.
 func (c *Cluster) PartitionInfos(topic string) []*PartitionInfo {
 	found := c.described(topic)
 	if found == nil {
@@ -175,6 +177,7 @@ func (c *Cluster) PartitionInfos(topic string) []*PartitionInfo {
 	}
 	ctx, cancel := calling()
 	defer cancel()
+	must("ends of transactions", c.settle(ctx))
 	ends, err := c.admin.ListEndOffsets(ctx, topic)
 	must("end offsets of "+topic, err)
 	stable, err := c.admin.ListCommittedOffsets(ctx, topic)
@@ -197,6 +200,27 @@ func (c *Cluster) PartitionInfos(topic string) []*PartitionInfo {
 	}
 	slices.SortFunc(infos, func(a, b *PartitionInfo) int { return int(a.Partition - b.Partition) })
 	return infos
+}
+
+// settle waits until transactions that were ended have their markers. The fake
+// has them written when it answers EndTxn; Kafka writes them after that.
+func (c *Cluster) settle(ctx context.Context) error {
+	for {
+		request := kmsg.NewPtrListTransactionsRequest()
+		request.StateFilters = []string{"PrepareCommit", "PrepareAbort"}
+		reply, err := request.RequestWith(ctx, c.client)
+		if err == nil {
+			err = kerr.ErrorForCode(reply.ErrorCode)
+		}
+		if err != nil || len(reply.TransactionStates) == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
 }
 
 // LeaderFor is the partition's leader, -1 where there is none.

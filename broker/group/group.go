@@ -219,6 +219,8 @@ func (m *member) sessionKept() bool { return !m.isNew && (m.joining != 0 || m.sy
 type group struct {
 	id     string
 	limits *limits
+	// running are its timers; the shard's, the machine does not look at them.
+	running map[timerKey]*groupTimer
 
 	consumer *consumerGroup
 	share    *shareGroup
@@ -272,7 +274,7 @@ func newGroup(id string, l *limits, nowMs int64) *group {
 // transactions included.
 func (g *group) reset(nowMs int64) {
 	fresh := newGroup(g.id, g.limits, nowMs)
-	fresh.offsets, fresh.unstable = g.offsets, g.unstable
+	fresh.offsets, fresh.unstable, fresh.running = g.offsets, g.unstable, g.running
 	*g = *fresh
 }
 

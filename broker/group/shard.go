@@ -89,7 +89,7 @@ func newShard(index int32, c *settings, l Log) *shard {
 		stop:   make(chan struct{}),
 		done:   make(chan struct{}),
 		groups: map[string]*group{}, transactions: map[int64]*openTransaction{},
-		timers: newTimers(),
+		timers: &timers{},
 		held:   map[ticket]func(reply, bool){},
 	}
 }
@@ -302,7 +302,7 @@ func (s *shard) do(g *group, input func(*step)) (wrote bool) {
 	}
 	s.records = append(s.records, st.records...)
 	for _, c := range st.timers {
-		s.timers.apply(g.id, now, c)
+		s.timers.apply(g, now, c)
 	}
 	for _, r := range st.replies {
 		answer := s.held[r.to]
@@ -319,7 +319,7 @@ func (s *shard) do(g *group, input func(*step)) (wrote bool) {
 	}
 	if g.state == dead || g.unused() {
 		delete(s.groups, g.id)
-		s.timers.forget(g.id)
+		s.timers.forget(g)
 	}
 	return len(st.records) > 0
 }
@@ -352,9 +352,7 @@ func (s *shard) fire() {
 		if !is {
 			break
 		}
-		if g := s.groups[due.group]; g != nil {
-			s.do(g, func(st *step) { g.expire(st, due.key) })
-		}
+		s.do(due.group, func(st *step) { due.group.expire(st, due.key) })
 	}
 	if now.Before(s.nextExpiry) || s.failure != nil {
 		return
@@ -444,7 +442,7 @@ func (s *shard) fail(what string, err error) {
 		answer(reply{to: t}, false)
 	}
 	s.groups, s.transactions = map[string]*group{}, map[int64]*openTransaction{}
-	s.timers = newTimers()
+	s.timers = &timers{}
 	s.records, s.recordBytes = nil, 0
 }
 

@@ -7,7 +7,7 @@ import (
 
 // groupTimer is one running timer of a shard.
 type groupTimer struct {
-	group    string
+	group    *group
 	key      timerKey
 	deadline time.Time
 	// at is where the timer stands in the heap, never after its deadline: one
@@ -19,16 +19,11 @@ type groupTimer struct {
 
 // timers is the heap of a shard's running timers, earliest first. The shard's
 // mutex guards it.
-type timers struct {
-	heap  timerHeap
-	named map[string]map[timerKey]*groupTimer // by group
-}
-
-func newTimers() *timers { return &timers{named: map[string]map[timerKey]*groupTimer{}} }
+type timers struct{ heap timerHeap }
 
 // apply sets, moves or cancels.
-func (t *timers) apply(group string, now time.Time, c timerChange) {
-	running := t.named[group][c.key]
+func (t *timers) apply(g *group, now time.Time, c timerChange) {
+	running := g.running[c.key]
 	if c.afterMs < 0 {
 		if running != nil {
 			t.drop(running)
@@ -43,11 +38,11 @@ func (t *timers) apply(group string, now time.Time, c timerChange) {
 		}
 		return
 	}
-	if t.named[group] == nil {
-		t.named[group] = map[timerKey]*groupTimer{}
+	if g.running == nil {
+		g.running = map[timerKey]*groupTimer{}
 	}
-	running = &groupTimer{group: group, key: c.key, deadline: deadline, at: deadline}
-	t.named[group][c.key] = running
+	running = &groupTimer{group: g, key: c.key, deadline: deadline, at: deadline}
+	g.running[c.key] = running
 	heap.Push(&t.heap, running)
 }
 
@@ -59,15 +54,12 @@ func (t *timers) place(r *groupTimer) {
 
 func (t *timers) drop(r *groupTimer) {
 	heap.Remove(&t.heap, r.index)
-	delete(t.named[r.group], r.key)
-	if len(t.named[r.group]) == 0 {
-		delete(t.named, r.group)
-	}
+	delete(r.group.running, r.key)
 }
 
 // forget cancels all timers of a group.
-func (t *timers) forget(group string) {
-	for _, r := range t.named[group] {
+func (t *timers) forget(g *group) {
+	for _, r := range g.running {
 		t.drop(r)
 	}
 }

@@ -11,18 +11,18 @@ import (
 // and cancelled, and next never says to look later than that.
 func TestTimersAreDueAtTheirDeadlines(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		running := newTimers()
+		running, g := &timers{}, &group{id: "g"}
 		model := map[timerKey]time.Time{}
 		now := time.UnixMilli(0)
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			key := timerKey{kind: sessionTimer, member: rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "member")}
 			switch rapid.IntRange(0, 3).Draw(t, "what") {
 			case 0:
-				running.apply("g", now, timerChange{key: key, afterMs: -1})
+				running.apply(g, now, timerChange{key: key, afterMs: -1})
 				delete(model, key)
 			case 1, 2:
 				after := rapid.Int64Range(0, 50).Draw(t, "after")
-				running.apply("g", now, timerChange{key: key, afterMs: after})
+				running.apply(g, now, timerChange{key: key, afterMs: after})
 				model[key] = now.Add(time.Duration(after) * time.Millisecond)
 			case 3:
 				now = now.Add(time.Duration(rapid.IntRange(0, 30).Draw(t, "ms")) * time.Millisecond)

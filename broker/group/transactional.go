@@ -181,6 +181,7 @@ func (s *shard) commitTransactional(in TransactionalCommit, t *openTransaction) 
 	}
 	if g.unused() {
 		delete(s.groups, in.Group)
+		s.timers.forget(g)
 	}
 	return codes, err
 }
@@ -385,7 +386,7 @@ func (s *shard) settle(producerID int64, commit bool) {
 		}
 		if g.unused() {
 			delete(s.groups, id)
-			s.timers.forget(id)
+			s.timers.forget(g)
 		}
 	}
 }

@@ -1,0 +1,74 @@
+package commitlog_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"fluxmq/broker/commitlog"
+)
+
+// BenchmarkDiscard removes a gigabyte beside a writer that syncs every 2 ms, and
+// reports the longest fdatasync meanwhile. Run it with -benchtime 3x.
+func BenchmarkDiscard(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		remove func(string) error
+	}{{"unlink", os.Remove}, {"steps", commitlog.OS{}.Discard}} {
+		b.Run(c.name, func(b *testing.B) {
+			dir := b.TempDir()
+			small, err := os.Create(filepath.Join(dir, "small"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer small.Close()
+			var longest time.Duration
+			for b.Loop() {
+				b.StopTimer()
+				large := filepath.Join(dir, "large")
+				fill(b, large, 1<<30)
+				removed := make(chan error, 1)
+				b.StartTimer()
+				go func() { removed <- c.remove(large) }() // ends with its answer, which is awaited
+				for done := false; !done; {
+					select {
+					case err := <-removed:
+						if err != nil {
+							b.Fatal(err)
+						}
+						done = true // what it left to the journal is waited for once more
+					case <-time.After(2 * time.Millisecond):
+					}
+					began := time.Now()
+					if _, err := small.WriteAt(make([]byte, 200), 0); err != nil {
+						b.Fatal(err)
+					}
+					if err := small.Sync(); err != nil {
+						b.Fatal(err)
+					}
+					longest = max(longest, time.Since(began))
+				}
+			}
+			b.ReportMetric(float64(longest.Microseconds())/1e3, "longest-sync-ms")
+		})
+	}
+}
+
+func fill(b *testing.B, name string, size int) {
+	b.Helper()
+	f, err := os.Create(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	block := make([]byte, 1<<20)
+	for range size / len(block) {
+		if _, err := f.Write(block); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := f.Sync(); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -82,13 +82,6 @@ type producerState struct {
 // openTransaction holds the last stable offset back.
 type openTransaction struct{ producerID, firstOffset int64 }
 
-func incrementSequence(sequence, by int32) int32 {
-	if sequence > math.MaxInt32-by {
-		return by - (math.MaxInt32 - sequence) - 1
-	}
-	return sequence + by
-}
-
 func decrementSequence(sequence, by int32) int32 {
 	if sequence < by {
 		return math.MaxInt32 - (by - sequence) + 1

@@ -283,17 +283,6 @@ func (c *consumerGroup) topicsOf(m *consumerMember, topics Topics) [][16]byte {
 	return slices.Compact(ids)
 }
 
-// classicMembers counts the members that speak the classic protocol.
-func (c *consumerGroup) classicMembers() int {
-	count := 0
-	for _, m := range c.members {
-		if m.classic != nil {
-			count++
-		}
-	}
-	return count
-}
-
 // assignorName is the assignor that most members ask for; the order of the
 // enabled ones settles a tie, and the first of them is what nobody asked for gets.
 func (c *consumerGroup) assignorName(enabled []string) string {

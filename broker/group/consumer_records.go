@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"fluxmq/broker/protocol"
 	"fluxmq/broker/record"
 )
 
@@ -21,9 +22,9 @@ const (
 )
 
 func consumerKey(kind int16, groupID string, of ...string) []byte {
-	key := appendPlain(binary.BigEndian.AppendUint16(nil, uint16(kind)), groupID)
+	key := protocol.AppendPlain(binary.BigEndian.AppendUint16(nil, uint16(kind)), groupID)
 	for _, name := range of {
-		key = appendPlain(key, name)
+		key = protocol.AppendPlain(key, name)
 	}
 	return key
 }
@@ -31,70 +32,70 @@ func consumerKey(kind int16, groupID string, of ...string) []byte {
 // appendPartitions writes topics with their partitions; epochs adds the epoch
 // at which each was assigned, as KIP-1251's tagged field.
 func appendPartitions(dst []byte, runs []topicRun, epochs []held) []byte {
-	dst = appendLength(dst, len(runs))
+	dst = protocol.AppendLength(dst, len(runs))
 	for _, run := range runs {
 		dst = append(dst, run.topic[:]...)
-		dst = appendLength(dst, len(run.partitions))
+		dst = protocol.AppendLength(dst, len(run.partitions))
 		for _, p := range run.partitions {
-			dst = appendInt32(dst, p)
+			dst = protocol.AppendInt32(dst, p)
 		}
 		if epochs == nil {
 			dst = append(dst, 0)
 			continue
 		}
-		content := appendLength(nil, len(run.partitions))
+		content := protocol.AppendLength(nil, len(run.partitions))
 		for _, h := range epochs[:len(run.partitions)] {
-			content = appendInt32(content, h.epoch)
+			content = protocol.AppendInt32(content, h.epoch)
 		}
 		epochs = epochs[len(run.partitions):]
-		dst = appendTag(dst, content)
+		dst = protocol.AppendTag(dst, content)
 	}
 	return dst
 }
 
 func epochValue(epoch int32, hash int64) []byte {
-	value := appendInt32([]byte{0, 0}, epoch)
+	value := protocol.AppendInt32([]byte{0, 0}, epoch)
 	if hash == 0 {
 		return append(value, 0)
 	}
-	return appendTag(value, appendInt64(nil, hash))
+	return protocol.AppendTag(value, protocol.AppendInt64(nil, hash))
 }
 
 func targetEpochValue(epoch int32, atMs int64) []byte {
-	value := appendInt32([]byte{0, 0}, epoch)
+	value := protocol.AppendInt32([]byte{0, 0}, epoch)
 	if atMs == 0 {
 		return append(value, 0)
 	}
-	return appendTag(value, appendInt64(nil, atMs))
+	return protocol.AppendTag(value, protocol.AppendInt64(nil, atMs))
 }
 
 func subscriptionValue(m *consumerMember) []byte {
-	value := appendOptional([]byte{0, 0}, m.instanceID)
-	value = appendOptional(value, m.rackID)
-	value = appendCompact(value, m.client.ID)
-	value = appendCompact(value, m.client.Host)
-	value = appendLength(value, len(m.names))
+	value := protocol.AppendOptional([]byte{0, 0}, m.instanceID)
+	value = protocol.AppendOptional(value, m.rackID)
+	value = protocol.AppendCompact(value, m.client.ID)
+	value = protocol.AppendCompact(value, m.client.Host)
+	value = protocol.AppendLength(value, len(m.names))
 	for _, name := range m.names {
-		value = appendCompact(value, name)
+		value = protocol.AppendCompact(value, name)
 	}
-	value = appendCompact(value, m.regex)
-	value = appendInt32(value, m.rebalanceTimeoutMs)
+	value = protocol.AppendCompact(value, m.regex)
+	value = protocol.AppendInt32(value, m.rebalanceTimeoutMs)
 	if m.assignor == "" {
 		value = append(value, 0)
 	} else {
-		value = appendCompact(value, m.assignor)
+		value = protocol.AppendCompact(value, m.assignor)
 	}
 	if m.classic == nil {
 		return append(value, 0)
 	}
-	content := appendInt32([]byte{1}, m.classic.sessionTimeoutMs) // 1: the struct is there
-	content = appendLength(content, len(m.classic.protocols))
+	content := protocol.AppendInt32([]byte{1}, m.classic.sessionTimeoutMs) // 1: the struct is there
+	content = protocol.AppendLength(content, len(m.classic.protocols))
 	for _, p := range m.classic.protocols {
-		content = appendCompact(content, p.name)
-		content = appendCompact(content, p.metadata)
+		content = protocol.AppendCompact(content, p.name)
+		content = protocol.AppendCompact(content, p.metadata)
 		content = append(content, 0)
 	}
-	return appendTag(value, append(content, 0))
+	return protocol.AppendTag(value, append(content, 0))
 }
 
 func targetValue(target []partitionID) []byte {
@@ -102,8 +103,8 @@ func targetValue(target []partitionID) []byte {
 }
 
 func currentValue(m *consumerMember) []byte {
-	value := appendInt32([]byte{0, 0}, m.epoch)
-	value = appendInt32(value, m.previousEpoch)
+	value := protocol.AppendInt32([]byte{0, 0}, m.epoch)
+	value = protocol.AppendInt32(value, m.previousEpoch)
 	value = append(value, byte(m.state))
 	value = appendPartitions(value, byTopic(m.assigned, ofHeld), m.assigned)
 	value = appendPartitions(value, byTopic(m.revoking, ofHeld), m.revoking)
@@ -111,12 +112,12 @@ func currentValue(m *consumerMember) []byte {
 }
 
 func regexValue(r resolvedRegex) []byte {
-	value := appendLength([]byte{0, 0}, len(r.topics))
+	value := protocol.AppendLength([]byte{0, 0}, len(r.topics))
 	for _, name := range r.topics {
-		value = appendCompact(value, name)
+		value = protocol.AppendCompact(value, name)
 	}
-	value = appendInt64(value, r.version)
-	value = appendInt64(value, r.atMs)
+	value = protocol.AppendInt64(value, r.version)
+	value = protocol.AppendInt64(value, r.atMs)
 	return append(value, 0)
 }
 
@@ -222,26 +223,26 @@ type consumerRecord struct {
 
 // decodeConsumer reads a record whose key begins with one of the kinds above.
 func decodeConsumer(kind int16, key, value []byte) (groupID string, r *consumerRecord, err error) {
-	k := fields{left: key[2:]}
+	k := protocol.NewFields(key[2:])
 	r = &consumerRecord{kind: kind, present: value != nil}
-	groupID = k.plain()
+	groupID = k.Plain()
 	switch kind {
 	case memberMetadataKey, targetMemberKey, currentMemberKey, regexKey:
-		r.of = k.plain()
+		r.of = k.Plain()
 	}
-	if err := k.end("key of a consumer group"); err != nil || value == nil {
+	if err := k.End("key of a consumer group"); err != nil || value == nil {
 		return groupID, r, err
 	}
 	if err := valueVersion(value, 0); err != nil {
 		return "", nil, fmt.Errorf("consumer group %q, kind %d: %w", groupID, kind, err)
 	}
-	v := fields{left: value[2:]}
+	v := protocol.NewFields(value[2:])
 	switch kind {
 	case consumerMetadataKey, targetMetadataKey:
-		r.epoch = v.int32()
-		if tag, given := v.tags(); given {
-			r.number = tag.int64()
-			v.bad = v.bad || tag.bad
+		r.epoch = v.Int32()
+		if tag, given := v.Tags(); given {
+			r.number = tag.Int64()
+			v.Include(tag)
 		}
 	case memberMetadataKey:
 		r.apply = decodeSubscription(&v)
@@ -249,40 +250,40 @@ func decodeConsumer(kind int16, key, value []byte) (groupID string, r *consumerR
 		for _, h := range decodePartitions(&v) {
 			r.target = append(r.target, h.partitionID)
 		}
-		v.tags()
+		v.Tags()
 	case currentMemberKey:
 		r.apply = decodeCurrent(&v)
 	case regexKey:
-		for range v.length(1) {
-			r.regex.topics = append(r.regex.topics, v.compact())
+		for range v.Length(1) {
+			r.regex.topics = append(r.regex.topics, v.Compact())
 		}
 		slices.Sort(r.regex.topics)
-		r.regex.version, r.regex.atMs = v.int64(), v.int64()
-		v.tags()
+		r.regex.version, r.regex.atMs = v.Int64(), v.Int64()
+		v.Tags()
 	}
-	if err := v.end("value"); err != nil {
+	if err := v.End("value"); err != nil {
 		return "", nil, fmt.Errorf("consumer group %q, kind %d: %w", groupID, kind, err)
 	}
 	return groupID, r, nil
 }
 
-func decodeSubscription(v *fields) func(*consumerMember) {
+func decodeSubscription(v *protocol.Fields) func(*consumerMember) {
 	var m consumerMember
-	m.instanceID, m.rackID = v.optional(), v.optional()
-	m.client = Client{v.compact(), v.compact()}
-	for range v.length(1) {
-		m.names = append(m.names, v.compact())
+	m.instanceID, m.rackID = v.Optional(), v.Optional()
+	m.client = Client{v.Compact(), v.Compact()}
+	for range v.Length(1) {
+		m.names = append(m.names, v.Compact())
 	}
-	m.regex = v.compact()
-	m.rebalanceTimeoutMs = v.int32()
-	m.assignor = v.compact()
-	if tag, given := v.tags(); given && tag.uvarint() > 0 {
-		m.classic = &classicMember{sessionTimeoutMs: tag.int32()}
-		for range tag.length(3) {
-			m.classic.protocols = append(m.classic.protocols, protocolMetadata{tag.compact(), []byte(tag.compact())})
-			tag.tags()
+	m.regex = v.Compact()
+	m.rebalanceTimeoutMs = v.Int32()
+	m.assignor = v.Compact()
+	if tag, given := v.Tags(); given && tag.Uvarint() > 0 {
+		m.classic = &classicMember{sessionTimeoutMs: tag.Int32()}
+		for range tag.Length(3) {
+			m.classic.protocols = append(m.classic.protocols, protocolMetadata{tag.Compact(), []byte(tag.Compact())})
+			tag.Tags()
 		}
-		v.bad = v.bad || tag.bad
+		v.Include(tag)
 	}
 	slices.Sort(m.names)
 	m.names = slices.Compact(m.names)
@@ -292,13 +293,13 @@ func decodeSubscription(v *fields) func(*consumerMember) {
 	}
 }
 
-func decodeCurrent(v *fields) func(*consumerMember) {
-	epoch, previous, state := v.int32(), v.int32(), memberState(v.int8())
+func decodeCurrent(v *protocol.Fields) func(*consumerMember) {
+	epoch, previous, state := v.Int32(), v.Int32(), memberState(v.Int8())
 	if state < memberStable || state > memberUnreleased {
 		state = memberUnknown
 	}
 	assigned, revoking := decodePartitions(v), decodePartitions(v)
-	v.tags()
+	v.Tags()
 	return func(to *consumerMember) {
 		to.epoch, to.previousEpoch, to.state, to.assigned, to.revoking = epoch, previous, state, assigned, revoking
 	}
@@ -307,19 +308,19 @@ func decodeCurrent(v *fields) func(*consumerMember) {
 // decodePartitions reads topics with partitions, ascending. Without epochs (a
 // Kafka before 4.3 wrote it) each is as old as can be, so that no commit is
 // refused for its age.
-func decodePartitions(v *fields) []held {
+func decodePartitions(v *protocol.Fields) []held {
 	var list []held
-	for range v.length(18) {
-		topic := v.id()
+	for range v.Length(18) {
+		topic := v.ID()
 		from := len(list)
-		for range v.length(4) {
-			list = append(list, held{partitionID: partitionID{topic, v.int32()}})
+		for range v.Length(4) {
+			list = append(list, held{partitionID: partitionID{topic, v.Int32()}})
 		}
-		if tag, given := v.tags(); given {
-			for i := range min(tag.length(4), len(list)-from) {
-				list[from+i].epoch = tag.int32()
+		if tag, given := v.Tags(); given {
+			for i := range min(tag.Length(4), len(list)-from) {
+				list[from+i].epoch = tag.Int32()
 			}
-			v.bad = v.bad || tag.bad
+			v.Include(tag)
 		}
 	}
 	slices.SortFunc(list, compareHeld)

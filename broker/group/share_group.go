@@ -55,10 +55,6 @@ func (s shareStates) clone() shareStates {
 	return shareStates{maps.Clone(s.initializing), maps.Clone(s.initialized), maps.Clone(s.deleting)}
 }
 
-func (s shareStates) empty() bool {
-	return len(s.initializing) == 0 && len(s.initialized) == 0 && len(s.deleting) == 0
-}
-
 // without is a list less some of its elements; the list is not changed.
 func without(list, gone []int32) []int32 {
 	gone = with(nil, gone)

@@ -3,6 +3,8 @@ package group
 import (
 	"fmt"
 	"slices"
+
+	"fluxmq/broker/protocol"
 )
 
 // The kinds of records of a share group, as the int16 that their keys begin
@@ -17,23 +19,23 @@ const (
 )
 
 func shareMemberValue(m *shareMember) []byte {
-	value := appendOptional([]byte{0, 0}, m.rackID)
-	value = appendCompact(value, m.client.ID)
-	value = appendCompact(value, m.client.Host)
-	value = appendLength(value, len(m.names))
+	value := protocol.AppendOptional([]byte{0, 0}, m.rackID)
+	value = protocol.AppendCompact(value, m.client.ID)
+	value = protocol.AppendCompact(value, m.client.Host)
+	value = protocol.AppendLength(value, len(m.names))
 	for _, name := range m.names {
-		value = appendCompact(value, name)
+		value = protocol.AppendCompact(value, name)
 	}
 	return append(value, 0)
 }
 
 func shareEpochValue(epoch int32, hash int64) []byte {
-	return append(appendInt64(appendInt32([]byte{0, 0}, epoch), hash), 0)
+	return append(protocol.AppendInt64(protocol.AppendInt32([]byte{0, 0}, epoch), hash), 0)
 }
 
 func shareCurrentValue(m *shareMember) []byte {
-	value := appendInt32([]byte{0, 0}, m.epoch)
-	value = appendInt32(value, m.previousEpoch)
+	value := protocol.AppendInt32([]byte{0, 0}, m.epoch)
+	value = protocol.AppendInt32(value, m.previousEpoch)
 	value = append(value, byte(memberStable))
 	value = appendPartitions(value, byTopic(m.assigned, ofPartition), nil)
 	return append(value, 0)
@@ -42,21 +44,21 @@ func shareCurrentValue(m *shareMember) []byte {
 func shareStatesValue(s shareStates) []byte {
 	value := []byte{0, 0}
 	for _, of := range []map[[16]byte]shareTopic{s.initializing, s.initialized} {
-		value = appendLength(value, len(of))
+		value = protocol.AppendLength(value, len(of))
 		for _, id := range sortedTopics(of) {
 			value = append(value, id[:]...)
-			value = appendCompact(value, of[id].name)
-			value = appendLength(value, len(of[id].partitions))
+			value = protocol.AppendCompact(value, of[id].name)
+			value = protocol.AppendLength(value, len(of[id].partitions))
 			for _, p := range of[id].partitions {
-				value = appendInt32(value, p)
+				value = protocol.AppendInt32(value, p)
 			}
 			value = append(value, 0)
 		}
 	}
-	value = appendLength(value, len(s.deleting))
+	value = protocol.AppendLength(value, len(s.deleting))
 	for _, id := range sortedTopics(s.deleting) {
 		value = append(value, id[:]...)
-		value = appendCompact(value, s.deleting[id])
+		value = protocol.AppendCompact(value, s.deleting[id])
 		value = append(value, 0)
 	}
 	return append(value, 0)
@@ -130,45 +132,45 @@ type shareRecord struct {
 
 // decodeShare reads a record whose key begins with one of the kinds above.
 func decodeShare(kind int16, key, value []byte) (groupID string, r *shareRecord, err error) {
-	k := fields{left: key[2:]}
+	k := protocol.NewFields(key[2:])
 	r = &shareRecord{kind: kind, present: value != nil}
-	groupID = k.plain()
+	groupID = k.Plain()
 	switch kind {
 	case shareMemberKey, shareTargetMemberKey, shareCurrentMemberKey:
-		r.of = k.plain()
+		r.of = k.Plain()
 	}
-	if err := k.end("key of a share group"); err != nil || value == nil {
+	if err := k.End("key of a share group"); err != nil || value == nil {
 		return groupID, r, err
 	}
 	if err := valueVersion(value, 0); err != nil {
 		return "", nil, fmt.Errorf("share group %q, kind %d: %w", groupID, kind, err)
 	}
-	v := fields{left: value[2:]}
+	v := protocol.NewFields(value[2:])
 	switch kind {
 	case shareMemberKey:
 		r.apply = decodeShareMember(&v)
 	case shareMetadataKey:
-		r.epoch, r.number = v.int32(), v.int64()
-		v.tags()
+		r.epoch, r.number = v.Int32(), v.Int64()
+		v.Tags()
 	case shareTargetMetadataKey:
-		r.epoch = v.int32()
-		if tag, given := v.tags(); given {
-			r.number = tag.int64()
-			v.bad = v.bad || tag.bad
+		r.epoch = v.Int32()
+		if tag, given := v.Tags(); given {
+			r.number = tag.Int64()
+			v.Include(tag)
 		}
 	case shareTargetMemberKey:
 		r.target = withoutEpochs(decodePartitions(&v))
-		v.tags()
+		v.Tags()
 	case shareCurrentMemberKey:
-		epoch, previous := v.int32(), v.int32()
-		v.int8() // the state: a member of a share group has but one
+		epoch, previous := v.Int32(), v.Int32()
+		v.Int8() // the state: a member of a share group has but one
 		assigned := withoutEpochs(decodePartitions(&v))
-		v.tags()
+		v.Tags()
 		r.apply = func(m *shareMember) { m.epoch, m.previousEpoch, m.assigned = epoch, previous, assigned }
 	case shareStatesKey:
 		r.states = decodeShareStates(&v)
 	}
-	if err := v.end("value"); err != nil {
+	if err := v.End("value"); err != nil {
 		return "", nil, fmt.Errorf("share group %q, kind %d: %w", groupID, kind, err)
 	}
 	return groupID, r, nil
@@ -182,37 +184,37 @@ func withoutEpochs(list []held) []partitionID {
 	return out
 }
 
-func decodeShareMember(v *fields) func(*shareMember) {
-	rack := v.optional()
-	client := Client{v.compact(), v.compact()}
+func decodeShareMember(v *protocol.Fields) func(*shareMember) {
+	rack := v.Optional()
+	client := Client{v.Compact(), v.Compact()}
 	var names []string
-	for range v.length(1) {
-		names = append(names, v.compact())
+	for range v.Length(1) {
+		names = append(names, v.Compact())
 	}
-	v.tags()
+	v.Tags()
 	names = sortedNames(names)
 	return func(m *shareMember) { m.rackID, m.client, m.names = rack, client, names }
 }
 
-func decodeShareStates(v *fields) shareStates {
+func decodeShareStates(v *protocol.Fields) shareStates {
 	s := newShareStates()
 	for _, of := range []map[[16]byte]shareTopic{s.initializing, s.initialized} {
-		for range v.length(19) {
-			id, t := v.id(), shareTopic{name: v.compact()}
-			for range v.length(4) {
-				t.partitions = append(t.partitions, v.int32())
+		for range v.Length(19) {
+			id, t := v.ID(), shareTopic{name: v.Compact()}
+			for range v.Length(4) {
+				t.partitions = append(t.partitions, v.Int32())
 			}
-			v.tags()
+			v.Tags()
 			slices.Sort(t.partitions)
 			of[id] = shareTopic{t.name, slices.Compact(t.partitions)}
 		}
 	}
-	for range v.length(18) {
-		id, name := v.id(), v.compact()
-		v.tags()
+	for range v.Length(18) {
+		id, name := v.ID(), v.Compact()
+		v.Tags()
 		s.deleting[id] = name
 	}
-	v.tags()
+	v.Tags()
 	return s
 }
 

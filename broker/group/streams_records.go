@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"fluxmq/broker/protocol"
 )
 
 // The kinds of records of a streams group, as the int16 that their keys begin
@@ -32,13 +34,13 @@ func assignmentSettings(s streamsSettings) []keyValue {
 }
 
 func streamsEpochValue(epoch int32, hash int64, validated int32, with []keyValue) []byte {
-	value := appendInt64(appendInt32([]byte{0, 0}, epoch), hash)
+	value := protocol.AppendInt64(protocol.AppendInt32([]byte{0, 0}, epoch), hash)
 	settings := appendKeyValues(nil, with)
 	if validated == -1 {
 		value = append(value, 1)
 	} else {
 		value = append(value, 2, 0, 4)
-		value = appendInt32(value, validated)
+		value = protocol.AppendInt32(value, validated)
 	}
 	value = append(value, 1)
 	value = binary.AppendUvarint(value, uint64(len(settings)))
@@ -46,26 +48,26 @@ func streamsEpochValue(epoch int32, hash int64, validated int32, with []keyValue
 }
 
 func appendKeyValues(dst []byte, list []keyValue) []byte {
-	dst = appendLength(dst, len(list))
+	dst = protocol.AppendLength(dst, len(list))
 	for _, kv := range list {
-		dst = append(appendCompact(appendCompact(dst, kv.key), kv.value), 0)
+		dst = append(protocol.AppendCompact(protocol.AppendCompact(dst, kv.key), kv.value), 0)
 	}
 	return dst
 }
 
 func streamsMemberValue(m *streamsMember) []byte {
-	value := appendOptional([]byte{0, 0}, m.instanceID)
-	value = appendOptional(value, m.rackID)
-	value = appendCompact(value, m.client.ID)
-	value = appendCompact(value, m.client.Host)
-	value = appendInt32(value, m.rebalanceTimeoutMs)
-	value = appendInt32(value, m.topologyEpoch)
-	value = appendCompact(value, m.process)
+	value := protocol.AppendOptional([]byte{0, 0}, m.instanceID)
+	value = protocol.AppendOptional(value, m.rackID)
+	value = protocol.AppendCompact(value, m.client.ID)
+	value = protocol.AppendCompact(value, m.client.Host)
+	value = protocol.AppendInt32(value, m.rebalanceTimeoutMs)
+	value = protocol.AppendInt32(value, m.topologyEpoch)
+	value = protocol.AppendCompact(value, m.process)
 	if m.endpoint == nil {
 		value = append(value, 0xff) // a null struct is -1
 	} else {
-		value = appendCompact(append(value, 1), m.endpoint.host)
-		value = append(appendInt16(value, int16(m.endpoint.port)), 0)
+		value = protocol.AppendCompact(append(value, 1), m.endpoint.host)
+		value = append(protocol.AppendInt16(value, int16(m.endpoint.port)), 0)
 	}
 	return append(appendKeyValues(value, m.tags), 0)
 }
@@ -74,23 +76,23 @@ func streamsMemberValue(m *streamsMember) []byte {
 // which tasks were assigned, as a tagged field.
 func appendTasks(dst []byte, list []heldTask, withEpochs bool) []byte {
 	runs := runsOf(list)
-	dst = appendLength(dst, len(runs))
+	dst = protocol.AppendLength(dst, len(runs))
 	for _, run := range runs {
-		dst = appendCompact(dst, run.SubtopologyID)
-		dst = appendLength(dst, len(run.Partitions))
+		dst = protocol.AppendCompact(dst, run.SubtopologyID)
+		dst = protocol.AppendLength(dst, len(run.Partitions))
 		for _, p := range run.Partitions {
-			dst = appendInt32(dst, p)
+			dst = protocol.AppendInt32(dst, p)
 		}
 		if !withEpochs {
 			dst = append(dst, 0)
 			continue
 		}
-		content := appendLength(nil, len(run.Partitions))
+		content := protocol.AppendLength(nil, len(run.Partitions))
 		for _, t := range list[:len(run.Partitions)] {
-			content = appendInt32(content, t.epoch)
+			content = protocol.AppendInt32(content, t.epoch)
 		}
 		list = list[len(run.Partitions):]
-		dst = appendTag(dst, content)
+		dst = protocol.AppendTag(dst, content)
 	}
 	return dst
 }
@@ -107,8 +109,8 @@ func streamsTargetValue(target taskSet) []byte {
 }
 
 func streamsCurrentValue(m *streamsMember) []byte {
-	value := appendInt32([]byte{0, 0}, m.epoch)
-	value = appendInt32(value, m.previousEpoch)
+	value := protocol.AppendInt32([]byte{0, 0}, m.epoch)
+	value = protocol.AppendInt32(value, m.previousEpoch)
 	value = append(value, byte(m.state+storedStreamsState))
 	value = appendTaskSet(value, m.assigned, true)
 	value = appendTaskSet(value, m.revoking, true)
@@ -116,20 +118,20 @@ func streamsCurrentValue(m *streamsMember) []byte {
 }
 
 func topologyValue(t *topology) []byte {
-	value := appendLength(appendInt32([]byte{0, 0}, t.epoch), len(t.parts))
+	value := protocol.AppendLength(protocol.AppendInt32([]byte{0, 0}, t.epoch), len(t.parts))
 	for _, p := range t.parts {
-		value = appendCompact(value, p.id)
+		value = protocol.AppendCompact(value, p.id)
 		value = appendNames(value, p.sources)
 		value = appendNames(value, p.regexes)
 		value = appendInternalTopics(value, p.changelogs)
 		value = appendNames(value, p.sinks)
 		value = appendInternalTopics(value, p.repartitions)
-		value = appendLength(value, len(p.copartitions))
+		value = protocol.AppendLength(value, len(p.copartitions))
 		for _, c := range p.copartitions {
 			for _, indexes := range [][]int16{c.sources, c.regexes, c.repartitions} {
-				value = appendLength(value, len(indexes))
+				value = protocol.AppendLength(value, len(indexes))
 				for _, i := range indexes {
-					value = appendInt16(value, i)
+					value = protocol.AppendInt16(value, i)
 				}
 			}
 			value = append(value, 0)
@@ -140,18 +142,18 @@ func topologyValue(t *topology) []byte {
 }
 
 func appendNames(dst []byte, names []string) []byte {
-	dst = appendLength(dst, len(names))
+	dst = protocol.AppendLength(dst, len(names))
 	for _, name := range names {
-		dst = appendCompact(dst, name)
+		dst = protocol.AppendCompact(dst, name)
 	}
 	return dst
 }
 
 func appendInternalTopics(dst []byte, list []internalTopic) []byte {
-	dst = appendLength(dst, len(list))
+	dst = protocol.AppendLength(dst, len(list))
 	for _, t := range list {
-		dst = appendCompact(dst, t.name)
-		dst = appendInt16(appendInt32(dst, t.partitions), t.replicas)
+		dst = protocol.AppendCompact(dst, t.name)
+		dst = protocol.AppendInt16(protocol.AppendInt32(dst, t.partitions), t.replicas)
 		dst = append(appendKeyValues(dst, t.configs), 0)
 	}
 	return dst
@@ -231,39 +233,39 @@ type streamsRecord struct {
 
 // decodeStreams reads a record whose key begins with one of the kinds above.
 func decodeStreams(kind int16, key, value []byte) (groupID string, r *streamsRecord, err error) {
-	k := fields{left: key[2:]}
+	k := protocol.NewFields(key[2:])
 	r = &streamsRecord{kind: kind, present: value != nil}
-	groupID = k.plain()
+	groupID = k.Plain()
 	switch kind {
 	case streamsMemberKey, streamsTargetMemberKey, streamsCurrentMemberKey:
-		r.of = k.plain()
+		r.of = k.Plain()
 	}
-	if err := k.end("key of a streams group"); err != nil || value == nil {
+	if err := k.End("key of a streams group"); err != nil || value == nil {
 		return groupID, r, err
 	}
 	if err := valueVersion(value, 0); err != nil {
 		return "", nil, fmt.Errorf("streams group %q, kind %d: %w", groupID, kind, err)
 	}
-	v := fields{left: value[2:]}
+	v := protocol.NewFields(value[2:])
 	switch kind {
 	case streamsMetadataKey:
-		r.epoch, r.number, r.validated = v.int32(), v.int64(), -1
-		v.eachTag(func(number uint64, content fields) {
+		r.epoch, r.number, r.validated = v.Int32(), v.Int64(), -1
+		v.EachTag(func(number uint32, content protocol.Fields) {
 			switch number {
 			case 0:
-				r.validated = content.int32()
+				r.validated = content.Int32()
 			case 1:
 				r.with = decodeKeyValues(&content)
 			}
-			v.bad = v.bad || content.bad
+			v.Include(content)
 		})
 	case streamsMemberKey:
 		r.apply = decodeStreamsMember(&v)
 	case streamsTargetMetadataKey:
-		r.epoch = v.int32()
-		if tag, given := v.tags(); given {
-			r.number = tag.int64()
-			v.bad = v.bad || tag.bad
+		r.epoch = v.Int32()
+		if tag, given := v.Tags(); given {
+			r.number = tag.Int64()
+			v.Include(tag)
 		}
 	case streamsTargetMemberKey:
 		r.target = decodeTaskSet(&v, 0)
@@ -272,38 +274,38 @@ func decodeStreams(kind int16, key, value []byte) (groupID string, r *streamsRec
 				r.target[kind][i].epoch = 0
 			}
 		}
-		v.tags()
+		v.Tags()
 	case streamsCurrentMemberKey:
 		r.apply = decodeStreamsCurrent(&v)
 	case streamsTopologyKey:
 		r.topology = decodeTopology(&v)
 	}
-	if err := v.end("value"); err != nil {
+	if err := v.End("value"); err != nil {
 		return "", nil, fmt.Errorf("streams group %q, kind %d: %w", groupID, kind, err)
 	}
 	return groupID, r, nil
 }
 
-func decodeKeyValues(v *fields) (list []keyValue) {
-	for range v.length(3) {
-		list = append(list, keyValue{v.compact(), v.compact()})
-		v.tags()
+func decodeKeyValues(v *protocol.Fields) (list []keyValue) {
+	for range v.Length(3) {
+		list = append(list, keyValue{v.Compact(), v.Compact()})
+		v.Tags()
 	}
 	return list
 }
 
-func decodeStreamsMember(v *fields) func(*streamsMember) {
+func decodeStreamsMember(v *protocol.Fields) func(*streamsMember) {
 	var m streamsMember
-	m.instanceID, m.rackID = v.optional(), v.optional()
-	m.client = Client{v.compact(), v.compact()}
-	m.rebalanceTimeoutMs, m.topologyEpoch = v.int32(), v.int32()
-	m.process = v.compact()
-	if v.int8() >= 0 {
-		m.endpoint = &endpoint{v.compact(), uint16(v.int16())}
-		v.tags()
+	m.instanceID, m.rackID = v.Optional(), v.Optional()
+	m.client = Client{v.Compact(), v.Compact()}
+	m.rebalanceTimeoutMs, m.topologyEpoch = v.Int32(), v.Int32()
+	m.process = v.Compact()
+	if v.Int8() >= 0 {
+		m.endpoint = &endpoint{v.Compact(), uint16(v.Int16())}
+		v.Tags()
 	}
 	m.tags = decodeKeyValues(v)
-	v.tags()
+	v.Tags()
 	return func(to *streamsMember) {
 		to.instanceID, to.rackID, to.client, to.rebalanceTimeoutMs, to.topologyEpoch = m.instanceID, m.rackID, m.client, m.rebalanceTimeoutMs, m.topologyEpoch
 		to.process, to.endpoint, to.tags = m.process, m.endpoint, m.tags
@@ -312,26 +314,26 @@ func decodeStreamsMember(v *fields) func(*streamsMember) {
 
 // decodeTaskSet reads the three lists. Active tasks without an epoch each (a
 // Kafka before 4.3 wrote them) are as old as epoch says.
-func decodeTaskSet(v *fields, epoch int32) (s taskSet) {
+func decodeTaskSet(v *protocol.Fields, epoch int32) (s taskSet) {
 	for kind := range taskKinds {
 		var list []heldTask
-		for range v.length(3) {
-			subtopology := v.compact()
+		for range v.Length(3) {
+			subtopology := v.Compact()
 			from := len(list)
-			for range v.length(4) {
-				list = append(list, heldTask{taskID: taskID{subtopology, v.int32()}})
+			for range v.Length(4) {
+				list = append(list, heldTask{taskID: taskID{subtopology, v.Int32()}})
 			}
 			run := list[from:]
-			tag, given := v.tags()
+			tag, given := v.Tags()
 			if kind != activeTask {
 				continue
 			}
 			epochs := make([]int32, 0, len(run))
 			if given {
-				for range tag.length(4) {
-					epochs = append(epochs, tag.int32())
+				for range tag.Length(4) {
+					epochs = append(epochs, tag.Int32())
 				}
-				v.bad = v.bad || tag.bad
+				v.Include(tag)
 			}
 			for i := range run {
 				if run[i].epoch = epoch; len(epochs) == len(run) {
@@ -344,58 +346,58 @@ func decodeTaskSet(v *fields, epoch int32) (s taskSet) {
 	return s
 }
 
-func decodeStreamsCurrent(v *fields) func(*streamsMember) {
-	epoch, previous := v.int32(), v.int32()
-	state := memberState(v.int8() - storedStreamsState)
+func decodeStreamsCurrent(v *protocol.Fields) func(*streamsMember) {
+	epoch, previous := v.Int32(), v.Int32()
+	state := memberState(v.Int8() - storedStreamsState)
 	if state < memberStable || state > memberUnreleased {
 		state = memberUnknown
 	}
 	assigned, revoking := decodeTaskSet(v, epoch), decodeTaskSet(v, epoch)
-	v.tags()
+	v.Tags()
 	return func(to *streamsMember) {
 		to.epoch, to.previousEpoch, to.state, to.assigned, to.revoking = epoch, previous, state, assigned, revoking
 	}
 }
 
 // decodeTopology reads a stored topology; nil where it does not fit.
-func decodeTopology(v *fields) *topology {
-	epoch := v.int32()
+func decodeTopology(v *protocol.Fields) *topology {
+	epoch := v.Int32()
 	var parts []subtopology
-	for range v.length(8) {
-		p := subtopology{id: v.compact()}
+	for range v.Length(8) {
+		p := subtopology{id: v.Compact()}
 		p.sources, p.regexes = decodeNames(v), decodeNames(v)
 		p.changelogs = decodeInternalTopics(v)
 		p.sinks = decodeNames(v)
 		p.repartitions = decodeInternalTopics(v)
-		for range v.length(4) {
+		for range v.Length(4) {
 			p.copartitions = append(p.copartitions, copartition{decodeIndexes(v, len(p.sources)), decodeIndexes(v, len(p.regexes)), decodeIndexes(v, len(p.repartitions))})
-			v.tags()
+			v.Tags()
 		}
-		v.tags()
+		v.Tags()
 		parts = append(parts, p)
 	}
-	v.tags()
-	if v.bad {
+	v.Tags()
+	if v.Failed() {
 		return nil
 	}
 	slices.SortFunc(parts, func(a, b subtopology) int { return cmp.Compare(a.id, b.id) })
 	return newTopology(epoch, slices.CompactFunc(parts, func(a, b subtopology) bool { return a.id == b.id }))
 }
 
-func decodeNames(v *fields) (names []string) {
-	for range v.length(1) {
-		names = append(names, v.compact())
+func decodeNames(v *protocol.Fields) (names []string) {
+	for range v.Length(1) {
+		names = append(names, v.Compact())
 	}
 	return names
 }
 
 // decodeIndexes reads indexes into a list of count elements; another is as if
 // the record were cut short.
-func decodeIndexes(v *fields, count int) (indexes []int16) {
-	for range v.length(2) {
-		i := v.int16()
+func decodeIndexes(v *protocol.Fields, count int) (indexes []int16) {
+	for range v.Length(2) {
+		i := v.Int16()
 		if i < 0 || int(i) >= count {
-			v.bad = true
+			v.Fail()
 			return nil
 		}
 		indexes = append(indexes, i)
@@ -403,11 +405,11 @@ func decodeIndexes(v *fields, count int) (indexes []int16) {
 	return indexes
 }
 
-func decodeInternalTopics(v *fields) (list []internalTopic) {
-	for range v.length(9) {
-		t := internalTopic{name: v.compact(), partitions: v.int32(), replicas: v.int16()}
+func decodeInternalTopics(v *protocol.Fields) (list []internalTopic) {
+	for range v.Length(9) {
+		t := internalTopic{name: v.Compact(), partitions: v.Int32(), replicas: v.Int16()}
 		t.configs = decodeKeyValues(v)
-		v.tags()
+		v.Tags()
 		list = append(list, t)
 	}
 	return list

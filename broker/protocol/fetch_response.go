@@ -57,12 +57,12 @@ type FetchResponseWriter struct {
 // session's (v7+); in older versions they are not sent.
 func (w *FetchResponseWriter) Begin(dst []byte, version int16, correlationID, throttleMs int32, errorCode int16, sessionID int32, topicCount int) {
 	*w = FetchResponseWriter{topicWriter: topicWriter{start: len(dst), version: version, flexible: flexible(KeyFetch, version)}, cuts: w.cuts[:0]}
-	dst = appendInt32(dst, 0) // the frame's length, patched by End
+	dst = AppendInt32(dst, 0) // the frame's length, patched by End
 	dst = AppendResponseHeader(dst, KeyFetch, version, correlationID)
-	dst = appendInt32(dst, throttleMs)
+	dst = AppendInt32(dst, throttleMs)
 	if version >= 7 {
-		dst = appendInt16(dst, errorCode)
-		dst = appendInt32(dst, sessionID)
+		dst = AppendInt16(dst, errorCode)
+		dst = AppendInt32(dst, sessionID)
 	}
 	w.dst = appendCount(dst, w.flexible, topicCount)
 }
@@ -71,30 +71,30 @@ func (w *FetchResponseWriter) Begin(dst []byte, version int16, correlationID, th
 // notes the cut. No records are sent as an empty field, never as null: old
 // clients do not expect null.
 func (w *FetchResponseWriter) Partition(p *FetchPartitionResponse) {
-	dst := appendInt32(w.dst, p.Partition)
-	dst = appendInt16(dst, p.ErrorCode)
-	dst = appendInt64(dst, p.HighWatermark)
-	dst = appendInt64(dst, p.LastStableOffset)
+	dst := AppendInt32(w.dst, p.Partition)
+	dst = AppendInt16(dst, p.ErrorCode)
+	dst = AppendInt64(dst, p.HighWatermark)
+	dst = AppendInt64(dst, p.LastStableOffset)
 	if w.version >= 5 {
-		dst = appendInt64(dst, p.LogStartOffset)
+		dst = AppendInt64(dst, p.LogStartOffset)
 	}
 	if p.Aborted == nil {
 		dst = appendCount(dst, w.flexible, -1)
 	} else {
 		dst = appendCount(dst, w.flexible, len(p.Aborted))
 		for _, a := range p.Aborted {
-			dst = appendInt64(dst, a.ProducerID)
-			dst = appendInt64(dst, a.FirstOffset)
+			dst = AppendInt64(dst, a.ProducerID)
+			dst = AppendInt64(dst, a.FirstOffset)
 			dst = appendNoTags(dst, w.flexible)
 		}
 	}
 	if w.version >= 11 {
-		dst = appendInt32(dst, p.PreferredReadReplica)
+		dst = AppendInt32(dst, p.PreferredReadReplica)
 	}
 	if w.flexible {
 		dst = appendUvarint(dst, uint32(p.RecordsSize+1))
 	} else {
-		dst = appendInt32(dst, int32(p.RecordsSize))
+		dst = AppendInt32(dst, int32(p.RecordsSize))
 	}
 	if p.RecordsSize > 0 {
 		w.cuts = append(w.cuts, Cut{Position: len(dst) - w.start, Size: p.RecordsSize, Ordinal: w.partitions})
@@ -118,8 +118,8 @@ func appendFetchPartitionTags(dst []byte, p *FetchPartitionResponse) []byte {
 	dst = append(dst, count)
 	if p.HasDivergingEpoch {
 		dst = append(dst, 0, 13)
-		dst = appendInt32(dst, p.DivergingEpoch)
-		dst = appendInt64(dst, p.DivergingEndOffset)
+		dst = AppendInt32(dst, p.DivergingEpoch)
+		dst = AppendInt64(dst, p.DivergingEndOffset)
 		dst = append(dst, 0)
 	}
 	if p.HasLeader {

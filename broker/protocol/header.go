@@ -55,7 +55,7 @@ func ParseHeader(frame []byte) (Header, []byte, error) {
 // section where the response header is flexible. ApiVersions never has one:
 // its client cannot know yet what the broker speaks (KIP-511).
 func AppendResponseHeader(dst []byte, key, version int16, correlationID int32) []byte {
-	dst = appendInt32(dst, correlationID)
+	dst = AppendInt32(dst, correlationID)
 	return appendNoTags(dst, key != KeyApiVersions && flexible(key, version))
 }
 
@@ -63,7 +63,7 @@ func AppendResponseHeader(dst []byte, key, version int16, correlationID int32) [
 // header, body. The key and version are the response's own.
 func AppendResponse(dst []byte, correlationID int32, response kmsg.Response) []byte {
 	start := len(dst)
-	dst = appendInt32(dst, 0)
+	dst = AppendInt32(dst, 0)
 	dst = AppendResponseHeader(dst, response.Key(), response.GetVersion(), correlationID)
 	dst = response.AppendTo(dst)
 	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))

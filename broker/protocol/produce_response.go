@@ -40,26 +40,26 @@ type ProduceResponseWriter struct {
 // Begin starts a frame at the end of dst.
 func (w *ProduceResponseWriter) Begin(dst []byte, version int16, correlationID int32, topicCount int) {
 	*w = ProduceResponseWriter{topicWriter{start: len(dst), version: version, flexible: flexible(KeyProduce, version)}}
-	dst = appendInt32(dst, 0) // the frame's length, patched by End
+	dst = AppendInt32(dst, 0) // the frame's length, patched by End
 	dst = AppendResponseHeader(dst, KeyProduce, version, correlationID)
 	w.dst = appendCount(dst, w.flexible, topicCount)
 }
 
 // Partition appends one partition of the topic.
 func (w *ProduceResponseWriter) Partition(p *ProducePartitionResponse) {
-	dst := appendInt32(w.dst, p.Partition)
-	dst = appendInt16(dst, p.ErrorCode)
-	dst = appendInt64(dst, p.BaseOffset)
+	dst := AppendInt32(w.dst, p.Partition)
+	dst = AppendInt16(dst, p.ErrorCode)
+	dst = AppendInt64(dst, p.BaseOffset)
 	if w.version >= 2 {
-		dst = appendInt64(dst, p.LogAppendTimeMs)
+		dst = AppendInt64(dst, p.LogAppendTimeMs)
 	}
 	if w.version >= 5 {
-		dst = appendInt64(dst, p.LogStartOffset)
+		dst = AppendInt64(dst, p.LogStartOffset)
 	}
 	if w.version >= 8 {
 		dst = appendCount(dst, w.flexible, len(p.RecordErrors))
 		for i := range p.RecordErrors {
-			dst = appendInt32(dst, p.RecordErrors[i].BatchIndex)
+			dst = AppendInt32(dst, p.RecordErrors[i].BatchIndex)
 			dst = appendOptionalText(dst, w.flexible, p.RecordErrors[i].Message)
 			dst = appendNoTags(dst, w.flexible)
 		}
@@ -77,8 +77,8 @@ func (w *ProduceResponseWriter) Partition(p *ProducePartitionResponse) {
 // appendLeader writes size and content of a current-leader tag.
 func appendLeader(dst []byte, l LeaderIDAndEpoch) []byte {
 	dst = append(dst, 9)
-	dst = appendInt32(dst, l.LeaderID)
-	dst = appendInt32(dst, l.LeaderEpoch)
+	dst = AppendInt32(dst, l.LeaderID)
+	dst = AppendInt32(dst, l.LeaderEpoch)
 	return append(dst, 0)
 }
 
@@ -87,7 +87,7 @@ func appendLeader(dst []byte, l LeaderIDAndEpoch) []byte {
 func (w *ProduceResponseWriter) End(throttleMs int32) []byte {
 	w.endTopic()
 	if w.version >= 1 {
-		w.dst = appendInt32(w.dst, throttleMs)
+		w.dst = AppendInt32(w.dst, throttleMs)
 	}
 	dst := appendNoTags(w.dst, w.flexible)
 	binary.BigEndian.PutUint32(dst[w.start:], uint32(len(dst)-w.start-4))

@@ -2,9 +2,10 @@ package protocol
 
 import "encoding/binary"
 
-func appendInt16(dst []byte, v int16) []byte { return binary.BigEndian.AppendUint16(dst, uint16(v)) }
-func appendInt32(dst []byte, v int32) []byte { return binary.BigEndian.AppendUint32(dst, uint32(v)) }
-func appendInt64(dst []byte, v int64) []byte { return binary.BigEndian.AppendUint64(dst, uint64(v)) }
+// AppendInt16, and so on, append big-endian.
+func AppendInt16(dst []byte, v int16) []byte { return binary.BigEndian.AppendUint16(dst, uint16(v)) }
+func AppendInt32(dst []byte, v int32) []byte { return binary.BigEndian.AppendUint32(dst, uint32(v)) }
+func AppendInt64(dst []byte, v int64) []byte { return binary.BigEndian.AppendUint64(dst, uint64(v)) }
 
 func appendUvarint(dst []byte, v uint32) []byte {
 	for v >= 0x80 {
@@ -19,7 +20,7 @@ func appendCount(dst []byte, flexible bool, n int) []byte {
 	if flexible {
 		return appendUvarint(dst, uint32(n+1))
 	}
-	return appendInt32(dst, int32(n))
+	return AppendInt32(dst, int32(n))
 }
 
 // appendText writes a string that is never null.
@@ -27,7 +28,7 @@ func appendText[T string | []byte](dst []byte, flexible bool, s T) []byte {
 	if flexible {
 		dst = appendUvarint(dst, uint32(len(s)+1))
 	} else {
-		dst = appendInt16(dst, int16(len(s)))
+		dst = AppendInt16(dst, int16(len(s)))
 	}
 	return append(dst, s...)
 }
@@ -40,7 +41,7 @@ func appendOptionalText(dst []byte, flexible bool, s string) []byte {
 	if flexible {
 		return append(dst, 0)
 	}
-	return appendInt16(dst, -1)
+	return AppendInt16(dst, -1)
 }
 
 // appendNoTags writes an empty section of tagged fields in flexible versions.

@@ -124,10 +124,4 @@ func (l *memoryLog) set(change func()) {
 	change()
 }
 
-func (l *memoryLog) count() int {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	return len(l.batches)
-}
-
 var errDisk = errors.New("the disk is gone")

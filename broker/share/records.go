@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"fluxmq/broker/protocol"
 	"fluxmq/broker/record"
 )
 
@@ -28,32 +29,32 @@ const (
 var errUnknownRecord = errors.New("unknown kind of share state record")
 
 func recordKey(kind int16, k Key) []byte {
-	key := appendInt16(nil, kind)
-	key = appendInt16(key, int16(len(k.Group))) // checked to fit
+	key := protocol.AppendInt16(nil, kind)
+	key = protocol.AppendInt16(key, int16(len(k.Group))) // checked to fit
 	key = append(key, k.Group...)
 	key = append(key, k.Topic[:]...)
-	return appendInt32(key, k.Partition)
+	return protocol.AppendInt32(key, k.Partition)
 }
 
 // snapshotRecord stores a key as it is.
 func snapshotRecord(k Key, st *stored, nowMs int64) record.Record {
-	value := appendInt16(nil, valueVersion)
-	value = appendInt32(value, st.snapshotEpoch)
-	value = appendInt32(value, st.Epoch)
-	value = appendInt32(value, st.LeaderEpoch)
-	value = appendInt64(value, st.Start)
-	value = appendInt64(value, st.createdMs)
-	value = appendInt64(value, st.writtenMs)
+	value := protocol.AppendInt16(nil, valueVersion)
+	value = protocol.AppendInt32(value, st.snapshotEpoch)
+	value = protocol.AppendInt32(value, st.Epoch)
+	value = protocol.AppendInt32(value, st.LeaderEpoch)
+	value = protocol.AppendInt64(value, st.Start)
+	value = protocol.AppendInt64(value, st.createdMs)
+	value = protocol.AppendInt64(value, st.writtenMs)
 	value = appendBatches(value, st.Batches)
 	return record.Record{Timestamp: nowMs, Key: recordKey(snapshotKey, k), Value: appendComplete(value, st.Complete)}
 }
 
 // updateRecord stores what a write changed.
 func updateRecord(k Key, st *stored, batches []Batch, nowMs int64) record.Record {
-	value := appendInt16(nil, valueVersion)
-	value = appendInt32(value, st.snapshotEpoch)
-	value = appendInt32(value, st.LeaderEpoch)
-	value = appendInt64(value, st.Start)
+	value := protocol.AppendInt16(nil, valueVersion)
+	value = protocol.AppendInt32(value, st.snapshotEpoch)
+	value = protocol.AppendInt32(value, st.LeaderEpoch)
+	value = protocol.AppendInt64(value, st.Start)
 	value = appendBatches(value, batches)
 	return record.Record{Timestamp: nowMs, Key: recordKey(updateKey, k), Value: appendComplete(value, st.Complete)}
 }
@@ -65,10 +66,10 @@ func tombstone(k Key, nowMs int64) record.Record {
 func appendBatches(dst []byte, list []Batch) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(list))+1)
 	for _, b := range list {
-		dst = appendInt64(dst, b.First)
-		dst = appendInt64(dst, b.Last)
+		dst = protocol.AppendInt64(dst, b.First)
+		dst = protocol.AppendInt64(dst, b.Last)
 		dst = append(dst, byte(b.State))
-		dst = appendInt16(dst, b.Count)
+		dst = protocol.AppendInt16(dst, b.Count)
 		dst = append(dst, 0)
 	}
 	return dst
@@ -79,7 +80,7 @@ func appendComplete(dst []byte, count int32) []byte {
 	if count == unknownComplete {
 		return append(dst, 0)
 	}
-	return appendInt32(append(dst, 1, 0, 4), count)
+	return protocol.AppendInt32(append(dst, 1, 0, 4), count)
 }
 
 // batchSize is the least that a stored batch takes: two offsets, state, count, tags.
@@ -100,32 +101,32 @@ type replayed struct {
 // versions it does not know and another error for bytes that do not decode; it
 // never panics.
 func decodeRecord(key, value []byte) (replayed, error) {
-	k := fields{left: key}
-	r := replayed{kind: k.int16()}
-	if !k.bad && r.kind != snapshotKey && r.kind != updateKey {
+	k := protocol.NewFields(key)
+	r := replayed{kind: k.Int16()}
+	if !k.Failed() && r.kind != snapshotKey && r.kind != updateKey {
 		return replayed{}, fmt.Errorf("%w: key version %d", errUnknownRecord, r.kind)
 	}
-	r.key = Key{Group: k.plain(), Topic: k.id(), Partition: k.int32()}
-	if err := k.end("key of a share partition"); err != nil || value == nil {
+	r.key = Key{Group: k.Plain(), Topic: k.ID(), Partition: k.Int32()}
+	if err := k.End("key of a share partition"); err != nil || value == nil {
 		return r, err
 	}
-	v := fields{left: value}
-	if version := v.int16(); version != valueVersion && !v.bad {
+	v := protocol.NewFields(value)
+	if version := v.Int16(); version != valueVersion && !v.Failed() {
 		return replayed{}, fmt.Errorf("%w: value version %d", errUnknownRecord, version)
 	}
 	r.present = true
-	r.snapshotEpoch = v.int32()
+	r.snapshotEpoch = v.Int32()
 	if r.kind == snapshotKey {
-		r.state.Epoch = v.int32()
+		r.state.Epoch = v.Int32()
 	}
-	r.state.LeaderEpoch, r.state.Start = v.int32(), v.int64()
+	r.state.LeaderEpoch, r.state.Start = v.Int32(), v.Int64()
 	if r.kind == snapshotKey {
-		r.createdMs, r.writtenMs = v.int64(), v.int64()
+		r.createdMs, r.writtenMs = v.Int64(), v.Int64()
 	}
-	for range v.length(batchSize) {
-		b := Batch{First: v.int64(), Last: v.int64(), State: DeliveryState(v.int8()), Count: v.int16()}
-		v.tags()
-		if v.bad {
+	for range v.Length(batchSize) {
+		b := Batch{First: v.Int64(), Last: v.Int64(), State: DeliveryState(v.Int8()), Count: v.Int16()}
+		v.Tags()
+		if v.Failed() {
 			break
 		}
 		if err := b.check(); err != nil {
@@ -134,11 +135,11 @@ func decodeRecord(key, value []byte) (replayed, error) {
 		r.state.Batches = append(r.state.Batches, b)
 	}
 	r.state.Complete = unknownComplete
-	if tag, given := v.tags(); given {
-		r.state.Complete = tag.int32()
-		v.bad = v.bad || tag.bad
+	if tag, given := v.Tags(); given {
+		r.state.Complete = tag.Int32()
+		v.Include(tag)
 	}
-	if err := v.end("value"); err != nil {
+	if err := v.End("value"); err != nil {
 		return replayed{}, fmt.Errorf("%s: %w", r.key, err)
 	}
 	return r, nil

@@ -68,11 +68,11 @@ func usage(err error) error {
 // flags say where a broker's settings come from; the root command has them,
 // and those that show what a broker would run with.
 type flags struct {
-	port, brokerID                      int
-	groups, insecure, strict            bool
-	logLevel, logFormat, dataDir, admin string
-	file, portsFile                     string
-	overrides                           []string
+	port, brokerID               int
+	groups, insecure, strict     bool
+	logLevel, logFormat, dataDir string
+	file, portsFile              string
+	overrides                    []string
 }
 
 func newRoot() *cobra.Command {

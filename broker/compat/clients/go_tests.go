@@ -20,7 +20,7 @@ const (
 	toolTests   = "^(TestKafkaTools|TestDump|TestTransactionalMessageCopier)"
 	saramaTests = "^Test(Old)?Sarama"
 	kcatTests   = "^Test(Old)?Kcat"
-	otherTests  = "^(TestKafka|TestDump|TestTransactionalMessageCopier|Test(Old)?Sarama|Test(Old)?Kcat|TestExactlyOnce|TestLargeGroup|TestManyGroups|TestCompactionAtScale)"
+	otherTests  = "^(TestKafka|TestDump|TestTransactionalMessageCopier|Test(Old)?Sarama|Test(Old)?Kcat|TestExactlyOnce|TestGroup|TestManyGroups|TestCompactionAtScale)"
 )
 
 // goTests runs those tests of broker/compat, which start brokers of their own.

@@ -11,7 +11,17 @@ import (
 // readSocket is read(2), repeated when a signal interrupts it.
 func readSocket(fd uintptr, b []byte) (int, error) {
 	for {
-		n, err := unix.Read(int(fd), b)
+		n, err := readOnce(fd, b)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// writeSocket is write(2), repeated when a signal interrupts it. It may write a part.
+func writeSocket(fd uintptr, b []byte) (int, error) {
+	for {
+		n, err := writeOnce(fd, b)
 		if err != unix.EINTR {
 			return n, err
 		}

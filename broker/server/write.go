@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -29,10 +30,16 @@ type responseWriter struct {
 	deadlineSet time.Time
 	scratch     []byte // a response whose small ranges were read into it
 	file        fileSender
+
+	// What writeReady writes; here, so that no closure is made per call.
+	pending  []byte
+	writable func(fd uintptr) bool
+	err      error
 }
 
 func (w *responseWriter) init(tcp *net.TCPConn, raw syscall.RawConn) {
 	w.tcp, w.raw = tcp, raw
+	w.writable = w.writeReady
 	w.file.init(raw)
 }
 
@@ -54,9 +61,31 @@ func (w *responseWriter) write(r *handler.Response) error {
 }
 
 func (w *responseWriter) bytes(b []byte) error {
-	n, err := w.tcp.Write(b)
-	w.sent.Add(int64(n))
-	return err
+	w.pending, w.err = b, nil
+	err := w.raw.Write(w.writable)
+	w.sent.Add(int64(len(b) - len(w.pending)))
+	w.pending = nil
+	if err != nil {
+		return err
+	}
+	return w.err
+}
+
+// writeReady writes as much as the socket takes. It runs under RawConn.Write,
+// which waits for room when it returns false.
+func (w *responseWriter) writeReady(fd uintptr) bool {
+	for len(w.pending) > 0 {
+		n, err := writeSocket(fd, w.pending)
+		switch {
+		case wouldBlock(err):
+			return false
+		case err != nil:
+			w.err = os.NewSyscallError("write", err)
+			return true
+		}
+		w.pending = w.pending[n:]
+	}
+	return true
 }
 
 // ranges gathers bytes and small ranges, and sends what is gathered before

@@ -311,11 +311,17 @@ func TestAnIdleShardAnswersAtOnce(t *testing.T) {
 	if _, is := busy.Now(); is {
 		t.Error("a heartbeat was served while the shard was at work")
 	}
+	if code, served := c.HeartbeatNow(in); served {
+		t.Errorf("HeartbeatNow answered %d while the shard was at work", code)
+	}
 	second := c.Heartbeat(background, in)
 	s.mutex.Unlock()
 	expect(t, "the first that waited", codeName(busy.Wait(background)), "ok")
 	expect(t, "the second", codeName(second.Wait(background)), "ok")
 	await("what waited is still counted", idle)
+	if code, served := c.HeartbeatNow(in); !served || code != 0 {
+		t.Errorf("HeartbeatNow of an idle shard: %v, %s", served, codeName(code))
+	}
 }
 
 // A request does not overtake one that was only told before it.

@@ -415,7 +415,12 @@ func (g *group) answerSync(s *step, m *member, r *kmsg.SyncGroupResponse) bool {
 
 // touch starts the member's session anew.
 func (g *group) touch(s *step, m *member) {
-	s.set(timerKey{sessionTimer, m.id}, int64(m.sessionTimeoutMs))
+	s.timers = append(s.timers, m.sessionRestart())
+}
+
+// sessionRestart is the change of timers that keeps the member's session.
+func (m *member) sessionRestart() timerChange {
+	return timerChange{timerKey{sessionTimer, m.id}, int64(max(m.sessionTimeoutMs, 0))}
 }
 
 // rebalanceTimeoutMs is the longest rebalance timeout of all members.

@@ -97,12 +97,48 @@ func (c *Coordinator) Heartbeat(ctx context.Context, in *kmsg.HeartbeatRequest) 
 		return answered(code)
 	}
 	return ask(ctx, c, in.Group, itself, func(s *shard, r *Reply[int16]) {
-		code := protocol.ErrUnknownMemberID.Code
-		if g := s.groups[in.Group]; g != nil && !g.notClassic() {
-			s.do(g, func(st *step) { code = g.heartbeat(st, in) })
-		}
-		r.give(s, code, false)
+		r.give(s, s.heartbeat(in), false)
 	})
+}
+
+// HeartbeatNow is Heartbeat of a classic group for a caller that does not
+// wait. It reports false when the group's shard is at work, not ready or has failed, and
+// for a member of a consumer group (whose records would have to be written):
+// nothing has happened then. Nothing of in is kept.
+func (c *Coordinator) HeartbeatNow(in *kmsg.HeartbeatRequest) (code int16, served bool) {
+	count := c.partitions()
+	if !c.enabled || count <= 0 || checkGroup(in.Group, false) != 0 {
+		return 0, false
+	}
+	s, err := c.shardAt(PartitionOf(in.Group, count))
+	if err != nil {
+		return 0, false
+	}
+	if !s.enter() {
+		return 0, false
+	}
+	defer s.mutex.Unlock()
+	g := s.groups[in.Group]
+	switch {
+	case g == nil || g.notClassic():
+		return protocol.ErrUnknownMemberID.Code, true
+	case g.consumer != nil:
+		return 0, false
+	}
+	m, code := g.judgeHeartbeat(in)
+	// There are many heartbeats, and they change nothing but when a session ends: no step is made for them.
+	if m != nil && s.timers.apply(g, s.config.now(), m.sessionRestart()) {
+		s.arm()
+	}
+	return code, true
+}
+
+func (s *shard) heartbeat(in *kmsg.HeartbeatRequest) int16 {
+	code := protocol.ErrUnknownMemberID.Code
+	if g := s.groups[in.Group]; g != nil && !g.notClassic() {
+		s.do(g, func(st *step) { code = g.heartbeat(st, in) })
+	}
+	return code
 }
 
 func itself(code int16) int16 { return code }

@@ -11,25 +11,33 @@ func (g *group) heartbeat(s *step, in *kmsg.HeartbeatRequest) int16 {
 	if g.consumer != nil {
 		return g.heartbeatConsumer(s, in)
 	}
+	m, code := g.judgeHeartbeat(in)
+	if m != nil {
+		g.touch(s, m)
+	}
+	return code
+}
+
+// judgeHeartbeat judges the heartbeat of a classic group's member and returns whose
+// session it keeps, nil for nobody's. Nothing is changed.
+func (g *group) judgeHeartbeat(in *kmsg.HeartbeatRequest) (*member, int16) {
 	if g.state == dead {
-		return protocol.ErrCoordinatorNotAvailable.Code
+		return nil, protocol.ErrCoordinatorNotAvailable.Code
 	}
 	m, code := g.validate(in.MemberID, in.InstanceID)
 	if code != 0 {
-		return code
+		return nil, code
 	}
 	if in.Generation != g.generation {
-		return protocol.ErrIllegalGeneration.Code
+		return nil, protocol.ErrIllegalGeneration.Code
 	}
 	switch g.state {
 	case preparingRebalance:
-		g.touch(s, m)
-		return protocol.ErrRebalanceInProgress.Code
+		return m, protocol.ErrRebalanceInProgress.Code
 	case completingRebalance, stable:
-		g.touch(s, m)
-		return 0
+		return m, 0
 	default:
-		return protocol.ErrUnknownMemberID.Code
+		return nil, protocol.ErrUnknownMemberID.Code
 	}
 }
 

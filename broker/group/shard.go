@@ -155,13 +155,10 @@ func (s *shard) drain() {
 // work or a command waits for it: then it reports false. It never waits: timers
 // that are due, and what is to be written, are left to loop.
 func (s *shard) serveHere(c command) bool {
-	if s.waiting.Load() > 0 || !s.mutex.TryLock() {
+	if !s.enter() {
 		return false
 	}
 	defer s.mutex.Unlock()
-	if !s.serving || s.failure != nil || s.waiting.Load() > 0 || len(s.records) > 0 {
-		return false
-	}
 	c.run(s)
 	if len(s.records) > 0 {
 		select {
@@ -172,6 +169,19 @@ func (s *shard) serveHere(c command) bool {
 	}
 	s.flush()
 	s.arm()
+	return true
+}
+
+// enter locks the shard's mutex if nothing is to be waited for: neither the
+// shard nor a command that would be overtaken.
+func (s *shard) enter() bool {
+	if s.waiting.Load() > 0 || !s.mutex.TryLock() {
+		return false
+	}
+	if !s.serving || s.failure != nil || s.waiting.Load() > 0 || len(s.records) > 0 {
+		s.mutex.Unlock()
+		return false
+	}
 	return true
 }
 

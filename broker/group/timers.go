@@ -21,22 +21,23 @@ type groupTimer struct {
 // mutex guards it.
 type timers struct{ heap timerHeap }
 
-// apply sets, moves or cancels.
-func (t *timers) apply(g *group, now time.Time, c timerChange) {
+// apply sets, moves or cancels. It reports whether next may be earlier than before.
+func (t *timers) apply(g *group, now time.Time, c timerChange) (earlier bool) {
 	running := g.running[c.key]
 	if c.afterMs < 0 {
 		if running != nil {
 			t.drop(running)
 		}
-		return
+		return false
 	}
 	deadline := now.Add(time.Duration(c.afterMs) * time.Millisecond)
 	if running != nil {
 		running.deadline = deadline
 		if deadline.Before(running.at) {
 			t.place(running)
+			return true
 		}
-		return
+		return false
 	}
 	if g.running == nil {
 		g.running = map[timerKey]*groupTimer{}
@@ -44,6 +45,7 @@ func (t *timers) apply(g *group, now time.Time, c timerChange) {
 	running = &groupTimer{group: g, key: c.key, deadline: deadline, at: deadline}
 	g.running[c.key] = running
 	heap.Push(&t.heap, running)
+	return true
 }
 
 // place puts a timer where its deadline is.

@@ -58,13 +58,14 @@ type Handler struct {
 	// Metrics counts what the data path does.
 	Metrics *metrics.Registry
 
-	sessions      *sessionCache
-	shareSessions *shareSessions
-	streamsTopics streamsTopics
-	apis          atomic.Pointer[apiVersions]
-	produceCalls  sync.Pool // *produceCall
-	fetchCalls    sync.Pool // *fetchCall
-	topicCounters sync.Map  // *partition.Partition → *metrics.TopicCounters
+	sessions       *sessionCache
+	shareSessions  *shareSessions
+	streamsTopics  streamsTopics
+	apis           atomic.Pointer[apiVersions]
+	produceCalls   sync.Pool // *produceCall
+	fetchCalls     sync.Pool // *fetchCall
+	heartbeatCalls sync.Pool // *heartbeatCall
+	topicCounters  sync.Map  // *partition.Partition → *metrics.TopicCounters
 }
 
 // Prepare makes what the handler derives from its fields. Call it once,
@@ -138,6 +139,10 @@ func (h *Handler) Serve(ctx context.Context, r *Request, out *Response) {
 	case protocol.KeyApiVersions:
 		h.apiVersions(r, out)
 		return
+	case protocol.KeyHeartbeat:
+		if h.heartbeatNow(r, out) {
+			return
+		}
 	}
 	h.serveControl(ctx, r, out)
 }

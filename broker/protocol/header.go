@@ -76,11 +76,8 @@ func AppendResponse(dst []byte, correlationID int32, response kmsg.Response) []b
 // whole; bytes behind it are ignored. The request does not alias body. Errors:
 // ErrUnsupportedVersion (wrapped) for what APIs does not list, ErrMalformed.
 func DecodeRequest(key, version int16, body []byte) (kmsg.Request, error) {
-	if !Supported(key, version) {
-		return nil, fmt.Errorf("%w: API key %d version %d", ErrUnsupportedVersion, key, version)
-	}
-	if err := checkShape(key, version, body); err != nil {
-		return nil, fmt.Errorf("%w: %s version %d, %d bytes", err, NameOf(key), version, len(body))
+	if err := checkRequest(key, version, body); err != nil {
+		return nil, err
 	}
 	request := kmsg.RequestForKey(key)
 	request.SetVersion(version)
@@ -90,4 +87,29 @@ func DecodeRequest(key, version int16, body []byte) (kmsg.Request, error) {
 		return nil, fmt.Errorf("%w: %s version %d: %w", ErrMalformed, NameOf(key), version, err)
 	}
 	return request, nil
+}
+
+// DecodeHeartbeat is DecodeRequest into a request of the caller's, whatever is
+// in it: only its version is kept. What it holds then aliases body.
+func DecodeHeartbeat(request *kmsg.HeartbeatRequest, body []byte) error {
+	version := request.Version
+	if err := checkRequest(KeyHeartbeat, version, body); err != nil {
+		return err
+	}
+	*request = kmsg.HeartbeatRequest{Version: version}
+	if err := request.UnsafeReadFrom(body); err != nil {
+		return fmt.Errorf("%w: %s version %d: %w", ErrMalformed, NameOf(KeyHeartbeat), version, err)
+	}
+	return nil
+}
+
+// checkRequest tells whether a control-plane body of that key can be decoded.
+func checkRequest(key, version int16, body []byte) error {
+	if !Supported(key, version) {
+		return fmt.Errorf("%w: API key %d version %d", ErrUnsupportedVersion, key, version)
+	}
+	if err := checkShape(key, version, body); err != nil {
+		return fmt.Errorf("%w: %s version %d, %d bytes", err, NameOf(key), version, len(body))
+	}
+	return nil
 }

@@ -51,10 +51,10 @@ func (f field) since(v int16) field    { f.from = v; return f }
 func (f field) until(v int16) field    { f.to = v; return f }
 func (f field) nullable(v int16) field { f.nullFrom = v; return f }
 
-// requestShapes holds the shape of every advertised request except Produce
+// requestShapes holds, by key, the shape of every advertised request except Produce
 // and Fetch, which have decoders of their own. From Kafka's message
 // definitions; a test holds it against kmsg at every version.
-var requestShapes = map[int16][]field{
+var requestShapes = [MaxKey + 1][]field{
 	KeyListOffsets: {
 		i32, i8.since(2),
 		arrayOf(str, arrayOf(i32, i32.since(4), i64)),
@@ -186,8 +186,8 @@ const maxElements = 1 << 20
 // it are ignored, as in Kafka: librdkafka 2.16 sends Metadata version 13 for
 // all topics with three of them.
 func checkShape(key, version int16, body []byte) error {
-	shape, ok := requestShapes[key]
-	if !ok {
+	shape := requestShapes[key]
+	if shape == nil {
 		return ErrMalformed
 	}
 	w := shapeWalker{reader: reader{left: body}, version: version, flexible: flexible(key, version), budget: maxElements}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -61,12 +62,12 @@ func (c *Coordinator) checkHeartbeat(from Client, in *kmsg.ConsumerGroupHeartbea
 func (c *Coordinator) ConsumerHeartbeat(ctx context.Context, from Client, in *kmsg.ConsumerGroupHeartbeatRequest) *Reply[*kmsg.ConsumerGroupHeartbeatResponse] {
 	refuseWith := func(code int16) *kmsg.ConsumerGroupHeartbeatResponse { return heartbeatError(&refusal{code: code}) }
 	if no := c.checkHeartbeat(from, in); no != nil {
-		return answered(heartbeatError(no))
+		return coordinator.Answered(heartbeatError(no))
 	}
 	return ask(ctx, c, in.Group, refuseWith, func(s *shard, r *Reply[*kmsg.ConsumerGroupHeartbeatResponse]) {
 		g := s.groups[in.Group]
 		if g == nil && in.MemberEpoch != joinEpoch {
-			r.give(s, heartbeatError(refuse(protocol.ErrGroupIDNotFound, "There is no consumer group %s.", in.Group)), false)
+			r.Give(s, heartbeatError(refuse(protocol.ErrGroupIDNotFound, "There is no consumer group %s.", in.Group)), false)
 			return
 		}
 		g = s.groupOf(in.Group)
@@ -76,7 +77,7 @@ func (c *Coordinator) ConsumerHeartbeat(ctx context.Context, from Client, in *km
 		}
 		var response *kmsg.ConsumerGroupHeartbeatResponse
 		wrote := s.do(g, func(st *step) { response = g.consumerHeartbeat(st, heartbeatInput{in, from, freshID}) })
-		r.give(s, response, wrote || response.Assignment != nil)
+		r.Give(s, response, wrote || response.Assignment != nil)
 	})
 }
 
@@ -89,17 +90,17 @@ func (c *Coordinator) DescribeConsumer(ctx context.Context, group string) *Reply
 		return d
 	}
 	if code := checkGroup(group, false); code != 0 {
-		return answered(refuseWith(code))
+		return coordinator.Answered(refuseWith(code))
 	}
 	return ask(ctx, c, group, refuseWith, func(s *shard, r *Reply[kmsg.ConsumerGroupDescribeResponseGroup]) {
 		g := s.groups[group]
 		switch {
 		case g == nil:
-			r.give(s, notConsumer(group, "There is no group "+group+"."), false)
+			r.Give(s, notConsumer(group, "There is no group "+group+"."), false)
 		case g.consumer == nil:
-			r.give(s, notConsumer(group, "Group "+group+" is not a consumer group."), false)
+			r.Give(s, notConsumer(group, "Group "+group+" is not a consumer group."), false)
 		default:
-			r.give(s, g.describeConsumer(s.config.topics()), false)
+			r.Give(s, g.describeConsumer(s.config.topics()), false)
 		}
 	})
 }

@@ -30,11 +30,11 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"fluxmq/broker/config"
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 )
 
@@ -50,9 +50,6 @@ const (
 	newMemberTimeout = 5 * time.Minute
 	// maxPending bounds member ids that were handed out and not used, per group.
 	maxPending = 10_000
-	// loadWait is how long a request waits for its shard's replay before it is
-	// told COORDINATOR_LOAD_IN_PROGRESS.
-	loadWait = time.Second
 	// maxIDBytes is the longest string the formats of __consumer_offsets hold.
 	maxIDBytes = math.MaxInt16
 	// regexMinInterval is how often topics that come and go make a group resolve
@@ -68,12 +65,11 @@ const (
 // Client is who asks.
 type Client struct{ ID, Host string }
 
-// Timer is the part of time.Timer that a shard uses.
-type Timer interface {
-	Chan() <-chan time.Time
-	Reset(time.Duration)
-	Stop()
-}
+// Timer and Reply are the coordinators' common ones.
+type (
+	Timer        = coordinator.Timer
+	Reply[T any] = coordinator.Reply[T]
+)
 
 // Config is what a Coordinator is made of.
 type Config struct {
@@ -121,19 +117,13 @@ type Snapshot struct {
 // Reply, whose Wait returns when the answer is there (and durable, where it
 // must be), or when its context ends.
 type Coordinator struct {
-	settings   settings
-	enabled    bool
-	partitions func() int32
-	openLog    func(int32) Log
+	settings settings
+	enabled  bool
+	shards   *coordinator.Shards[*shard]
 
 	shareState ShareState
 	stopJobs   context.CancelFunc // with shareState: ends the goroutine that makes states
 	jobsDone   chan struct{}      // closed when it has ended
-
-	// mutex guards the fields below.
-	mutex  sync.Mutex
-	shards map[int32]*shard
-	closed bool
 }
 
 // New returns a coordinator without shards: Start makes them, or the first
@@ -142,7 +132,7 @@ func New(c Config) *Coordinator {
 	n := c.Node
 	ofAll := settingsOf(n.Groups)
 	co := &Coordinator{
-		enabled: n.GroupsEnabled, partitions: c.Partitions, openLog: c.Log, shards: map[int32]*shard{}, shareState: c.ShareState,
+		enabled: n.GroupsEnabled, shareState: c.ShareState,
 		settings: settings{
 			limits: limits{
 				maxSize: int(n.GroupMaxSize), maxPending: maxPending,
@@ -176,7 +166,7 @@ func New(c Config) *Coordinator {
 		s.now = time.Now
 	}
 	if s.newTimer == nil {
-		s.newTimer = func(d time.Duration) Timer { return wallTimer{time.NewTimer(d)} }
+		s.newTimer = coordinator.NewWallTimer
 	}
 	if s.newID == nil {
 		s.newID = randomUUID
@@ -184,6 +174,15 @@ func New(c Config) *Coordinator {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
+	co.shards = coordinator.NewShards(c.Partitions, func(index int32) (*shard, bool) {
+		l := c.Log(index)
+		if l == nil {
+			return nil, false
+		}
+		sh := newShard(index, s, l)
+		go sh.loop() // stopped and awaited by Close
+		return sh, true
+	})
 	if co.shareState != nil {
 		var ctx context.Context
 		ctx, co.stopJobs = context.WithCancel(context.Background())
@@ -227,12 +226,6 @@ func settingsOf(c *config.Group) groupSettings {
 	}
 }
 
-type wallTimer struct{ *time.Timer }
-
-func (t wallTimer) Chan() <-chan time.Time { return t.C }
-func (t wallTimer) Reset(d time.Duration)  { t.Timer.Reset(d) }
-func (t wallTimer) Stop()                  { t.Timer.Stop() }
-
 func randomUUID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails (crypto/rand)
@@ -248,16 +241,8 @@ func (c *Coordinator) Start(ctx context.Context) error {
 	if !c.enabled {
 		return nil
 	}
-	shards, err := c.allShards()
-	if err != nil {
-		return err
-	}
-	for _, s := range shards {
-		select {
-		case <-s.loaded:
-		case <-ctx.Done():
-			return fmt.Errorf("load groups: %w", context.Cause(ctx))
-		}
+	if err := c.shards.Start(ctx); err != nil {
+		return fmt.Errorf("load groups: %w", err)
 	}
 	return nil
 }
@@ -265,22 +250,11 @@ func (c *Coordinator) Start(ctx context.Context) error {
 // Close stops all shards and waits for them. Requests that wait, and later
 // ones, are answered NOT_COORDINATOR.
 func (c *Coordinator) Close() {
-	c.mutex.Lock()
-	stopped := c.closed
-	c.closed = true
-	c.mutex.Unlock()
 	if c.stopJobs != nil {
 		c.stopJobs()
 		<-c.jobsDone
 	}
-	if !stopped {
-		for _, s := range c.shards { // no shard is added once closed is set
-			close(s.stop)
-		}
-	}
-	for _, s := range c.shards {
-		<-s.done
-	}
+	c.shards.Close()
 }
 
 // Enabled tells whether groups are coordinated here at all.
@@ -298,24 +272,12 @@ func PartitionOf(group string, count int32) int32 {
 	return protocol.CoordinatorPartition(group, count)
 }
 
-// shardAt returns the shard of one partition, started if it was not.
-func (c *Coordinator) shardAt(index int32) (*shard, error) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	if c.closed {
-		return nil, protocol.ErrNotCoordinator
+// shardOf returns the loaded shard of a group.
+func (c *Coordinator) shardOf(ctx context.Context, group string) (*shard, error) {
+	if !c.enabled {
+		return nil, protocol.ErrCoordinatorNotAvailable
 	}
-	s := c.shards[index]
-	if s == nil {
-		l := c.openLog(index)
-		if l == nil {
-			return nil, protocol.ErrNotCoordinator
-		}
-		s = newShard(index, &c.settings, l)
-		c.shards[index] = s
-		go s.loop() // stopped and awaited by Close
-	}
-	return s, nil
+	return c.shards.LoadedOf(ctx, group)
 }
 
 // allShards returns the shards of all partitions.
@@ -323,48 +285,5 @@ func (c *Coordinator) allShards() ([]*shard, error) {
 	if !c.enabled {
 		return nil, protocol.ErrCoordinatorNotAvailable
 	}
-	var list []*shard
-	for i := range c.partitions() {
-		s, err := c.shardAt(i)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, s)
-	}
-	return list, nil
-}
-
-// shardOf returns the loaded shard of a group.
-func (c *Coordinator) shardOf(ctx context.Context, group string) (*shard, error) {
-	if !c.enabled {
-		return nil, protocol.ErrCoordinatorNotAvailable
-	}
-	count := c.partitions()
-	if count <= 0 {
-		return nil, protocol.ErrNotCoordinator // FindCoordinator makes the topic
-	}
-	s, err := c.shardAt(PartitionOf(group, count))
-	if err != nil {
-		return nil, err
-	}
-	return s, s.awaitLoaded(ctx)
-}
-
-// awaitLoaded waits a moment for the replay.
-func (s *shard) awaitLoaded(ctx context.Context) error {
-	select {
-	case <-s.loaded:
-		return nil
-	default:
-	}
-	deadline := time.NewTimer(loadWait)
-	defer deadline.Stop()
-	select {
-	case <-s.loaded:
-		return nil
-	case <-deadline.C:
-		return protocol.ErrCoordinatorLoadInProgress
-	case <-ctx.Done():
-		return protocol.ErrCoordinatorNotAvailable
-	}
+	return c.shards.All()
 }

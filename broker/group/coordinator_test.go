@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"fluxmq/broker/config"
+	"fluxmq/broker/coordinator"
+	"fluxmq/broker/coordinator/memlog"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -107,7 +109,7 @@ func expect(t *testing.T, what, got, want string) {
 // goroutines need to come to rest. It must run in a synctest bubble.
 func settled[T any](r *Reply[T]) bool {
 	synctest.Wait()
-	return len(r.answer) > 0
+	return r.Ready()
 }
 
 func TestGroupLivesThroughARestart(t *testing.T) {
@@ -164,7 +166,7 @@ func TestHeldJoinsAndInitialDelay(t *testing.T) {
 
 func TestAnswersWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &memoryLog{mustWait: true}
+		l := &memoryLog{memlog.Log{Waits: true}}
 		c := begin(t, l, func(n *config.Node) { n.OffsetsCommitTimeout = time.Hour })
 		defer c.Close()
 		in := joinRequest("g", "")
@@ -175,7 +177,7 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 			t.Error("an assignment left before it was durable")
 		}
 		expect(t, "heartbeat meanwhile", heartbeat(c, "g", joined.MemberID, 1), "ok")
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "sync", codeName(synced.Wait(background).ErrorCode), "ok")
 
 		commit := c.Commit(background, commitOf("g", joined.MemberID, 1, 5))
@@ -183,7 +185,7 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 		if settled(commit) || settled(fetch) {
 			t.Error("an offset was told before it was durable")
 		}
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "commit", codeName(commit.Wait(background)[0]), "ok")
 		if f := fetch.Wait(background); len(f.Offsets) != 1 || f.Offsets[0].Offset != 5 {
 			t.Errorf("fetched %+v", f)
@@ -191,7 +193,7 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 
 		commit = c.Commit(background, commitOf("g", joined.MemberID, 1, 6))
 		synctest.Wait()
-		l.sync(errDisk)
+		l.Sync(errDisk)
 		expect(t, "commit when the sync failed", codeName(commit.Wait(background)[0]), "NOT_COORDINATOR")
 	})
 }
@@ -208,10 +210,10 @@ func TestAFailedAppendIsFinal(t *testing.T) {
 		if settled(held) {
 			t.Fatal("the join is not held")
 		}
-		l.fail = errDisk
+		l.Fail = errDisk
 		expect(t, "commit", codeName(c.Commit(background, commitOf("g", member, generation, 1)).Wait(background)[0]), "NOT_COORDINATOR")
 		expect(t, "the held join", codeName(held.Wait(background).ErrorCode), "NOT_COORDINATOR")
-		l.fail = nil
+		l.Fail = nil
 		expect(t, "commit after", codeName(c.Commit(background, commitOf("g", member, generation, 1)).Wait(background)[0]), "NOT_COORDINATOR")
 		expect(t, "heartbeat after", heartbeat(c, "g", member, generation), "NOT_COORDINATOR")
 	})
@@ -253,7 +255,7 @@ func TestAClientThatGoesAwayGetsNoAnswer(t *testing.T) {
 
 func TestLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &memoryLog{replayAt: make(chan struct{})}
+		l := &memoryLog{memlog.Log{ReplayAt: make(chan struct{})}}
 		c := begin(t, l)
 		defer c.Close()
 		if got := c.Fetch(background, "g", nil, -1, nil, false).Wait(background).ErrorCode; got != 14 {
@@ -264,7 +266,7 @@ func TestLoading(t *testing.T) {
 		if err := c.Start(ctx); err == nil {
 			t.Error("Start returned before the load was over")
 		}
-		close(l.replayAt)
+		close(l.ReplayAt)
 		expect(t, "fetch after", fetched(c, "g"), "ok")
 	})
 }
@@ -297,7 +299,7 @@ func TestAnIdleShardAnswersAtOnce(t *testing.T) {
 	idle := func() bool {
 		s.mutex.Lock()
 		defer s.mutex.Unlock()
-		return s.waiting.Load() == 0 && len(s.records) == 0
+		return s.Idle() && !s.Unwritten()
 	}
 	await("the shard is never idle", func() bool {
 		if !idle() {
@@ -343,14 +345,14 @@ func TestNothingIsOvertaken(t *testing.T) {
 
 func TestABlockedShardRefusesInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &memoryLog{appendAt: make(chan struct{})}
+		l := &memoryLog{memlog.Log{AppendAt: make(chan struct{})}}
 		c := begin(t, l)
 		defer c.Close()
-		defer close(l.appendAt)
+		defer close(l.AppendAt)
 		var replies []*Reply[[]int16]
 		replies = append(replies, c.Commit(background, commitOf("g", "", -1, 0)))
 		synctest.Wait() // the shard is in Append now
-		for i := range queueLength {
+		for i := range coordinator.QueueLength {
 			replies = append(replies, c.Commit(background, commitOf("g", "", -1, int64(i))))
 		}
 		start := time.Now()
@@ -364,7 +366,7 @@ func TestABlockedShardRefusesInTheEnd(t *testing.T) {
 
 func TestWaitingCommitsShareABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &memoryLog{appendAt: make(chan struct{})}
+		l := &memoryLog{memlog.Log{AppendAt: make(chan struct{})}}
 		c := begin(t, l)
 		defer c.Close()
 		var replies []*Reply[[]int16]
@@ -374,11 +376,11 @@ func TestWaitingCommitsShareABatch(t *testing.T) {
 				synctest.Wait()
 			}
 		}
-		close(l.appendAt)
+		close(l.AppendAt)
 		for i, r := range replies {
 			expect(t, fmt.Sprint("commit ", i), codeName(r.Wait(background)[0]), "ok")
 		}
-		if n := l.count(); n != 2 {
+		if n := l.Count(); n != 2 {
 			t.Errorf("%d batches, want 2", n)
 		}
 		expect(t, "the last one holds", fetched(c, "g"), "ok t-3=100")

@@ -1,53 +1,39 @@
 package group
 
 import (
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/record"
 )
 
 // Log is what a shard needs of its partition of __consumer_offsets.
+// Of a batch or marker of a transaction INVALID_PRODUCER_EPOCH,
+// INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED and INVALID_REQUEST say that
+// it was not taken; any other error of an append is final.
 type Log interface {
-	// Append writes one batch and returns the offset after it. Of a batch or
-	// marker of a transaction INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE,
-	// TRANSACTION_COORDINATOR_FENCED and INVALID_REQUEST say that it was not taken;
-	// any other error is final: the log is offline.
-	Append(batch record.Batch) (end int64, err error)
+	coordinator.Log
 	// AppendMarker writes the marker of a transaction, as Append does.
 	AppendMarker(end TransactionEnd) (after int64, err error)
-	// MustWait tells whether acknowledged means durable.
-	MustWait() bool
-	// WhenDurable calls done once when all below end is durable or the log
-	// failed; done does not block.
-	WhenDurable(end int64, done func(error))
-	// Replay visits every record from the log's start with the batch it lies in,
-	// control records too; what visit gets is not kept.
-	Replay(visit func(record.Batch, record.Record) error) error
 }
 
 // PartitionLog is the Log of a real partition.
-func PartitionLog(p *partition.Partition) Log { return partitionLog{p} }
+func PartitionLog(p *partition.Partition) Log {
+	return partitionLog{coordinator.PartitionLog{Partition: p}}
+}
 
-type partitionLog struct{ *partition.Partition }
-
-// acksAll: an offset is committed when it would survive what acks=all survives.
-const acksAll = -1
+type partitionLog struct{ coordinator.PartitionLog }
 
 func (l partitionLog) Append(batch record.Batch) (int64, error) {
-	o := partition.AppendOptions{Acks: acksAll, CurrentLeaderEpoch: -1, Internal: true}
-	if batch.IsTransactional() {
-		// The transaction was verified, and its marker can only come through the
-		// shard that appends now.
-		guard, err := l.BeginVerification(batch.ProducerID(), batch.ProducerEpoch(), batch.BaseSequence(), false)
-		if err != nil {
-			return 0, err
-		}
-		o.Guard = guard
+	if !batch.IsTransactional() {
+		return l.PartitionLog.Append(batch)
 	}
-	r, err := l.Partition.Append(batch, o)
+	// The transaction was verified, and its marker can only come through the
+	// shard that appends now.
+	guard, err := l.BeginVerification(batch.ProducerID(), batch.ProducerEpoch(), batch.BaseSequence(), false)
 	if err != nil {
 		return 0, err
 	}
-	return r.LastOffset + 1, nil
+	return l.AppendGuarded(batch, guard)
 }
 
 func (l partitionLog) AppendMarker(end TransactionEnd) (int64, error) {
@@ -60,5 +46,3 @@ func (l partitionLog) AppendMarker(end TransactionEnd) (int64, error) {
 	}
 	return r.LastOffset + 1, nil
 }
-
-func (l partitionLog) MustWait() bool { return l.Partition.MustWait(acksAll) }

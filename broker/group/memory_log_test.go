@@ -1,45 +1,12 @@
 package group
 
 import (
-	"errors"
-	"sync"
-
-	"fluxmq/broker/partition"
+	"fluxmq/broker/coordinator/memlog"
 	"fluxmq/broker/record"
 )
 
 // memoryLog is a Log whose disk a test controls.
-type memoryLog struct {
-	mutex    sync.Mutex
-	batches  []record.Batch
-	end      int64
-	mustWait bool
-	durable  int64
-	waiters  []memoryWaiter
-	fail     error         // of the next appends
-	appendAt chan struct{} // when set, Append waits until it is closed
-	replayAt chan struct{} // when set, Replay waits until it is closed
-}
-
-type memoryWaiter struct {
-	end  int64
-	done func(error)
-}
-
-func (l *memoryLog) Append(b record.Batch) (int64, error) {
-	if l.appendAt != nil {
-		<-l.appendAt
-	}
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	if l.fail != nil {
-		return 0, l.fail
-	}
-	b.SetBaseOffset(l.end)
-	l.batches = append(l.batches, b)
-	l.end = b.LastOffset() + 1
-	return l.end, nil
-}
+type memoryLog struct{ memlog.Log }
 
 func (l *memoryLog) AppendMarker(end TransactionEnd) (int64, error) {
 	kind := record.Abort
@@ -53,49 +20,4 @@ func (l *memoryLog) AppendMarker(end TransactionEnd) (int64, error) {
 	return l.Append(batch)
 }
 
-func (l *memoryLog) MustWait() bool { return l.mustWait }
-
-func (l *memoryLog) WhenDurable(end int64, done func(error)) {
-	l.mutex.Lock()
-	if l.durable < end {
-		l.waiters = append(l.waiters, memoryWaiter{end, done})
-		l.mutex.Unlock()
-		return
-	}
-	l.mutex.Unlock()
-	done(nil)
-}
-
-// sync makes all durable, or fails with err.
-func (l *memoryLog) sync(err error) {
-	l.mutex.Lock()
-	waiters := l.waiters
-	l.waiters = nil
-	if err == nil {
-		l.durable = l.end
-	}
-	l.mutex.Unlock()
-	for _, w := range waiters {
-		w.done(err)
-	}
-}
-
-func (l *memoryLog) Replay(visit func(record.Batch, record.Record) error) error {
-	if l.replayAt != nil {
-		<-l.replayAt
-	}
-	var all []byte
-	for _, b := range l.batches {
-		all = append(all, b...)
-	}
-	_, err := partition.ReplayBatches(all, visit)
-	return err
-}
-
-func (l *memoryLog) count() int {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	return len(l.batches)
-}
-
-var errDisk = errors.New("the disk is gone")
+var errDisk = memlog.ErrDisk

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -41,23 +42,23 @@ func (c *Coordinator) checkJoin(from Client, in *kmsg.JoinGroupRequest) int16 {
 func (c *Coordinator) Join(ctx context.Context, from Client, in *kmsg.JoinGroupRequest) *Reply[*kmsg.JoinGroupResponse] {
 	refuse := func(code int16) *kmsg.JoinGroupResponse { return joinError(in.MemberID, code) }
 	if code := c.checkJoin(from, in); code != 0 {
-		return answered(refuse(code))
+		return coordinator.Answered(refuse(code))
 	}
 	r := ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[*kmsg.JoinGroupResponse]) {
 		g := s.groups[in.Group]
 		if g == nil && in.MemberID != "" {
-			r.give(s, refuse(protocol.ErrUnknownMemberID.Code), false)
+			r.Give(s, refuse(protocol.ErrUnknownMemberID.Code), false)
 			return
 		}
 		g = s.groupOf(in.Group)
-		t := s.hold(func(a reply, durable bool) { r.give(s, a.join, durable) })
+		t := s.hold(func(a reply, durable bool) { r.Give(s, a.join, durable) })
 		freshID := c.memberID(from, in)
 		if g.hasConsumers() {
 			freshID = c.settings.newID() // there all ids are such, also those of classic members
 		}
 		s.do(g, func(st *step) { g.join(st, joinInput{in, from, t, freshID}) })
 	})
-	r.timeout = 0
+	r.Held()
 	return r
 }
 
@@ -76,28 +77,28 @@ func (c *Coordinator) memberID(from Client, in *kmsg.JoinGroupRequest) string {
 // Sync is SyncGroup. The reply is held until the leader's assignment is there and durable.
 func (c *Coordinator) Sync(ctx context.Context, in *kmsg.SyncGroupRequest) *Reply[*kmsg.SyncGroupResponse] {
 	if code := checkGroup(in.Group, false); code != 0 {
-		return answered(syncError(code))
+		return coordinator.Answered(syncError(code))
 	}
 	r := ask(ctx, c, in.Group, syncError, func(s *shard, r *Reply[*kmsg.SyncGroupResponse]) {
 		g := s.groups[in.Group]
 		if g == nil || g.notClassic() {
-			r.give(s, syncError(protocol.ErrUnknownMemberID.Code), false)
+			r.Give(s, syncError(protocol.ErrUnknownMemberID.Code), false)
 			return
 		}
-		t := s.hold(func(a reply, durable bool) { r.give(s, a.sync, durable) })
+		t := s.hold(func(a reply, durable bool) { r.Give(s, a.sync, durable) })
 		s.do(g, func(st *step) { g.sync(st, syncInput{in, t}) })
 	})
-	r.timeout = 0
+	r.Held()
 	return r
 }
 
 // Heartbeat keeps a member's session; the reply is an error code.
 func (c *Coordinator) Heartbeat(ctx context.Context, in *kmsg.HeartbeatRequest) *Reply[int16] {
 	if code := checkGroup(in.Group, false); code != 0 {
-		return answered(code)
+		return coordinator.Answered(code)
 	}
 	return ask(ctx, c, in.Group, itself, func(s *shard, r *Reply[int16]) {
-		r.give(s, s.heartbeat(in), false)
+		r.Give(s, s.heartbeat(in), false)
 	})
 }
 
@@ -106,15 +107,11 @@ func (c *Coordinator) Heartbeat(ctx context.Context, in *kmsg.HeartbeatRequest) 
 // for a member of a consumer group (whose records would have to be written):
 // nothing has happened then. Nothing of in is kept.
 func (c *Coordinator) HeartbeatNow(in *kmsg.HeartbeatRequest) (code int16, served bool) {
-	count := c.partitions()
-	if !c.enabled || count <= 0 || checkGroup(in.Group, false) != 0 {
+	if !c.enabled || checkGroup(in.Group, false) != 0 {
 		return 0, false
 	}
-	s, err := c.shardAt(PartitionOf(in.Group, count))
-	if err != nil {
-		return 0, false
-	}
-	if !s.enter() {
+	s, err := c.shards.Of(in.Group)
+	if err != nil || !s.enter() {
 		return 0, false
 	}
 	defer s.mutex.Unlock()
@@ -153,7 +150,7 @@ func (c *Coordinator) Leave(ctx context.Context, in *kmsg.LeaveGroupRequest) *Re
 		return r
 	}
 	if code := checkGroup(in.Group, false); code != 0 {
-		return answered(refuse(code))
+		return coordinator.Answered(refuse(code))
 	}
 	return ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[*kmsg.LeaveGroupResponse]) {
 		response := refuse(0)
@@ -164,11 +161,11 @@ func (c *Coordinator) Leave(ctx context.Context, in *kmsg.LeaveGroupRequest) *Re
 				m.MemberID, m.InstanceID, m.ErrorCode = l.MemberID, l.InstanceID, protocol.ErrUnknownMemberID.Code
 				response.Members = append(response.Members, m)
 			}
-			r.give(s, response, false)
+			r.Give(s, response, false)
 			return
 		}
 		wrote := s.do(g, func(st *step) { response.Members = g.leave(st, in.Members) })
-		r.give(s, response, wrote)
+		r.Give(s, response, wrote)
 	})
 }
 
@@ -176,7 +173,7 @@ func (c *Coordinator) Leave(ctx context.Context, in *kmsg.LeaveGroupRequest) *Re
 func (c *Coordinator) Commit(ctx context.Context, in Commit) *Reply[[]int16] {
 	refuse := func(code int16) []int16 { return slices.Repeat([]int16{code}, len(in.Offsets)) }
 	if code := checkGroup(in.Group, true); code != 0 {
-		return answered(refuse(code))
+		return coordinator.Answered(refuse(code))
 	}
 	return ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[[]int16]) {
 		g := s.groups[in.Group]
@@ -185,18 +182,18 @@ func (c *Coordinator) Commit(ctx context.Context, in Commit) *Reply[[]int16] {
 			if in.Version >= 9 {
 				code = protocol.ErrGroupIDNotFound.Code
 			}
-			r.give(s, refuse(code), false)
+			r.Give(s, refuse(code), false)
 			return
 		}
 		g = s.groupOf(in.Group)
 		if g.share != nil {
-			r.give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
+			r.Give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
 			return
 		}
 		var codes []int16
 		wrote := s.do(g, func(st *step) { codes = g.commit(st, in, c.settings.metadataMax) })
 		c.settings.commits.Add(int64(len(codes)))
-		r.give(s, codes, wrote)
+		r.Give(s, codes, wrote)
 	})
 }
 
@@ -214,23 +211,23 @@ type Fetched struct {
 func (c *Coordinator) Fetch(ctx context.Context, group string, memberID *string, epoch int32, topics []FetchTopic, requireStable bool) *Reply[Fetched] {
 	refuse := func(code int16) Fetched { return Fetched{ErrorCode: code} }
 	if code := checkGroup(group, true); code != 0 {
-		return answered(refuse(code))
+		return coordinator.Answered(refuse(code))
 	}
 	return ask(ctx, c, group, refuse, func(s *shard, r *Reply[Fetched]) {
 		g := s.groups[group]
 		if g != nil && g.share != nil {
-			r.give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
+			r.Give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
 			return
 		}
 		if code := g.mayFetch(memberID, epoch); code != 0 {
-			r.give(s, refuse(code), false)
+			r.Give(s, refuse(code), false)
 			return
 		}
 		offsets := g.fetch(topics)
 		if g != nil && requireStable {
 			g.hideUnstable(offsets)
 		}
-		r.give(s, Fetched{Offsets: offsets}, true)
+		r.Give(s, Fetched{Offsets: offsets}, true)
 	})
 }
 
@@ -242,34 +239,34 @@ func (c *Coordinator) DeleteOffsets(ctx context.Context, in *kmsg.OffsetDeleteRe
 		return r
 	}
 	if code := checkGroup(in.Group, false); code != 0 {
-		return answered(refuse(code))
+		return coordinator.Answered(refuse(code))
 	}
 	return ask(ctx, c, in.Group, refuse, func(s *shard, r *Reply[*kmsg.OffsetDeleteResponse]) {
 		g := s.groups[in.Group]
 		if g == nil || g.share != nil {
-			r.give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
+			r.Give(s, refuse(protocol.ErrGroupIDNotFound.Code), false)
 			return
 		}
 		response := refuse(0)
 		wrote := s.do(g, func(st *step) { response.ErrorCode, response.Topics = g.deleteOffsets(st, in.Topics) })
-		r.give(s, response, wrote)
+		r.Give(s, response, wrote)
 	})
 }
 
 // Delete deletes one group; the reply is an error code.
 func (c *Coordinator) Delete(ctx context.Context, group string) *Reply[int16] {
 	if code := checkGroup(group, true); code != 0 {
-		return answered(code)
+		return coordinator.Answered(code)
 	}
 	return ask(ctx, c, group, itself, func(s *shard, r *Reply[int16]) {
 		g := s.groups[group]
 		if g == nil {
-			r.give(s, protocol.ErrGroupIDNotFound.Code, false)
+			r.Give(s, protocol.ErrGroupIDNotFound.Code, false)
 			return
 		}
 		var code int16
 		wrote := s.do(g, func(st *step) { code = g.kill(st) })
-		r.give(s, code, wrote)
+		r.Give(s, code, wrote)
 	})
 }
 
@@ -285,12 +282,12 @@ func (c *Coordinator) Describe(ctx context.Context, group string) *Reply[kmsg.De
 		return d
 	}
 	if code := checkGroup(group, true); code != 0 {
-		return answered(refuse(code))
+		return coordinator.Answered(refuse(code))
 	}
 	return ask(ctx, c, group, refuse, func(s *shard, r *Reply[kmsg.DescribeGroupsResponseGroup]) {
 		g := s.groups[group]
 		if g != nil && g.consumer == nil && !g.notClassic() {
-			r.give(s, g.describe(), false)
+			r.Give(s, g.describe(), false)
 			return
 		}
 		d := refuse(protocol.ErrGroupIDNotFound.Code)
@@ -299,7 +296,7 @@ func (c *Coordinator) Describe(ctx context.Context, group string) *Reply[kmsg.De
 			message = "Group " + group + " is not a classic group."
 		}
 		d.ErrorMessage = &message
-		r.give(s, d, false)
+		r.Give(s, d, false)
 	})
 }
 
@@ -327,32 +324,12 @@ func (c *Coordinator) Snapshot(ctx context.Context) []Snapshot {
 	return out
 }
 
-// each asks all shards at once and collects what they answer; it returns the
-// last error code.
+// each collects what all shards answer; it returns the first error's code.
 func each[T any](ctx context.Context, c *Coordinator, read func(*shard) []T, collect func([]T)) (code int16) {
-	type part struct {
-		list []T
-		code int16
+	if !c.enabled {
+		return protocol.ErrCoordinatorNotAvailable.Code
 	}
-	shards, err := c.allShards()
-	if err != nil {
-		return protocol.CodeOf(err)
-	}
-	replies := make([]*Reply[part], len(shards))
-	for i, s := range shards {
-		refuse := func(code int16) part { return part{code: code} }
-		if err := s.awaitLoaded(ctx); err != nil {
-			replies[i] = answered(refuse(protocol.CodeOf(err)))
-			continue
-		}
-		replies[i] = askShard(ctx, s, refuse, func(s *shard, r *Reply[part]) { r.give(s, part{list: read(s)}, false) })
-	}
-	for _, r := range replies {
-		p := r.Wait(ctx)
-		collect(p.list)
-		code = max(code, p.code)
-	}
-	return code
+	return protocol.CodeOf(coordinator.Each(ctx, c.shards, read, collect))
 }
 
 // TopicDeleted forgets the committed offsets of a deleted topic in all groups,
@@ -365,13 +342,13 @@ func (c *Coordinator) TopicDeleted(ctx context.Context, topic string) {
 		return // no groups here, or stopping: nothing to forget
 	}
 	for _, s := range shards {
-		err := s.send(ctx, command{
-			run: func(s *shard) {
+		err := s.Send(ctx, command{
+			Run: func(s *shard) {
 				for _, g := range s.groups {
 					s.do(g, func(st *step) { g.dropTopic(st, topic) })
 				}
 			},
-			refuse: func(int16) {},
+			Refuse: func(error) {},
 		})
 		if err != nil {
 			c.settings.logger.Warn("offsets of a deleted topic stay until they expire", "topic", topic, "partition", s.index, "error", err)

@@ -1,37 +1,15 @@
 package group
 
 import (
-	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"fluxmq/broker/protocol"
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/record"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
-
-const (
-	queueLength = 1024      // commands that wait for a shard
-	drainLength = 256       // commands whose records share one batch
-	batchBytes  = 512 << 10 // records of a batch are written when they reach this size
-)
-
-// command is one request to a shard: run under its mutex, or refuse from
-// there when the shard has failed.
-type command struct {
-	run    func(s *shard)
-	refuse func(code int16)
-}
-
-// outgoing is an answer that leaves when the shard's records are written, and,
-// if durable, when they are on stable storage.
-type outgoing struct {
-	deliver func(code int16) // 0: as decided; else the request failed with code
-	durable bool
-}
 
 // shard owns the groups of one partition of __consumer_offsets. Its goroutine
 // (loop) serves the queue and the timers; a request that finds the shard idle
@@ -39,22 +17,15 @@ type outgoing struct {
 // 10,000 groups of one member that heartbeat every 3 s took 13 % of a core without, see
 // broker/compat/results/group-scale.json for with.
 type shard struct {
+	*coordinator.Queue[*shard]
 	index  int32
 	config *settings
 	log    Log
-
-	queue chan command
-	// waiting counts commands that are in the queue, or on the way into it or
-	// out of it: none may be overtaken.
-	waiting atomic.Int32
-	wake    chan struct{} // capacity 1: there are records to write
-
-	loaded chan struct{} // closed when the partition was replayed, or could not be
-	stop   chan struct{} // closed by Coordinator.Close
-	done   chan struct{} // closed when loop has returned
+	wake   chan struct{} // capacity 1: there are records to write
 
 	// mutex guards the fields below.
-	mutex   sync.Mutex
+	mutex sync.Mutex
+	*coordinator.Journal
 	serving bool // loop has replayed the partition and not returned
 
 	groups map[string]*group
@@ -65,62 +36,56 @@ type shard struct {
 
 	timers     *timers
 	nextExpiry time.Time // of the next look for expired offsets
-	timer      Timer
-	armed      time.Time // when timer fires, zero while it is not set
+	alarm      *coordinator.Alarm
 
 	nextTicket ticket
 	held       map[ticket]func(reply, bool)
-
-	records     []record.Record // of the commands since the last flush
-	recordBytes int
-	outbox      []outgoing
-	end         int64 // log end after our last append, or after the replay
-	// failure is set when the log cannot be read or written; the shard then
-	// only refuses.
-	failure error
 }
 
 func newShard(index int32, c *settings, l Log) *shard {
-	return &shard{
-		index: index, config: c, log: l,
-		queue:  make(chan command, queueLength),
-		wake:   make(chan struct{}, 1),
-		loaded: make(chan struct{}),
-		stop:   make(chan struct{}),
-		done:   make(chan struct{}),
-		groups: map[string]*group{}, transactions: map[int64]*openTransaction{},
-		timers: &timers{},
-		held:   map[ticket]func(reply, bool){},
+	s := &shard{
+		Queue: coordinator.NewQueue[*shard](c.answerTimeout),
+		index: index, config: c, log: l, wake: make(chan struct{}, 1),
+		held: map[ticket]func(reply, bool){},
 	}
+	s.Journal = coordinator.NewJournal(coordinator.JournalConfig{
+		Log: l, Logger: c.logger, Coordinator: "group coordinator", Partition: index, Failed: s.giveUp,
+	})
+	s.clear()
+	return s
+}
+
+func (s *shard) clear() {
+	s.groups, s.transactions, s.timers = map[string]*group{}, map[int64]*openTransaction{}, &timers{}
 }
 
 // loop replays the partition, then serves commands and timers until stop closes.
 func (s *shard) loop() {
-	defer close(s.done)
+	defer s.Ended()
 	s.begin()
-	close(s.loaded)
+	s.Loaded()
 	for {
 		select {
-		case c := <-s.queue:
+		case c := <-s.Commands():
 			s.mutex.Lock()
-			s.serve(c)
-			s.drain()
+			s.Serve(s, s.Journal, c)
+			s.Drain(s, s.Journal)
 		case <-s.wake:
 			s.mutex.Lock()
-			s.drain()
-		case <-s.timer.Chan():
+			s.Drain(s, s.Journal)
+		case <-s.alarm.Chan():
 			s.mutex.Lock()
-			s.armed = time.Time{}
-		case <-s.stop:
+			s.alarm.Fired()
+		case <-s.Stopping():
 			s.mutex.Lock()
-			s.flush() // what serveHere left
+			s.Flush() // what serveHere left
 			s.serving = false
-			s.timer.Stop()
+			s.alarm.Stop()
 			s.mutex.Unlock()
 			return
 		}
 		s.fire()
-		s.flush()
+		s.Flush()
 		s.arm()
 		s.mutex.Unlock()
 	}
@@ -130,25 +95,10 @@ func (s *shard) loop() {
 func (s *shard) begin() {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.timer = s.config.newTimer(time.Hour)
+	s.alarm = coordinator.NewAlarm(s.config.newTimer(time.Hour), s.config.now)
 	s.load()
 	s.serving = true
 	s.arm()
-}
-
-// drain serves commands that wait already, so that their records share a batch.
-func (s *shard) drain() {
-	for range drainLength {
-		if s.recordBytes >= batchBytes {
-			return
-		}
-		select {
-		case c := <-s.queue:
-			s.serve(c)
-		default:
-			return
-		}
-	}
 }
 
 // serveHere runs a command in the caller's goroutine, unless the shard is at
@@ -159,15 +109,15 @@ func (s *shard) serveHere(c command) bool {
 		return false
 	}
 	defer s.mutex.Unlock()
-	c.run(s)
-	if len(s.records) > 0 {
+	c.Run(s)
+	if s.Unwritten() {
 		select {
 		case s.wake <- struct{}{}:
 		default: // told already
 		}
 		return true
 	}
-	s.flush()
+	s.Flush()
 	s.arm()
 	return true
 }
@@ -175,45 +125,25 @@ func (s *shard) serveHere(c command) bool {
 // enter locks the shard's mutex if nothing is to be waited for: neither the
 // shard nor a command that would be overtaken.
 func (s *shard) enter() bool {
-	if s.waiting.Load() > 0 || !s.mutex.TryLock() {
+	if !s.Idle() || !s.mutex.TryLock() {
 		return false
 	}
-	if !s.serving || s.failure != nil || s.waiting.Load() > 0 || len(s.records) > 0 {
+	if !s.serving || s.Failure() != nil || !s.Idle() || s.Unwritten() {
 		s.mutex.Unlock()
 		return false
 	}
 	return true
 }
 
-// serve runs a command of the queue.
-func (s *shard) serve(c command) {
-	defer s.waiting.Add(-1)
-	if s.failure != nil {
-		c.refuse(protocol.ErrNotCoordinator.Code)
-		return
-	}
-	c.run(s)
-}
-
 // load brings the groups back from the log.
 func (s *shard) load() {
 	began := s.config.now()
 	s.nextExpiry = began.Add(s.config.retentionCheck)
-	records, skipped := 0, 0
-	err := s.log.Replay(func(b record.Batch, r record.Record) error {
-		records++
-		s.order, s.end = r.Offset, b.LastOffset()+1
-		if err := s.replayFrom(b, r); err != nil {
-			skipped++
-			if !errors.Is(err, errUnknownRecord) || skipped == 1 {
-				s.config.logger.Warn("skipped a record of the group coordinator's log",
-					"partition", s.index, "offset", r.Offset, "error", err)
-			}
-		}
-		return nil
+	records, skipped, ok := s.Load(errUnknownRecord, func(b record.Batch, r record.Record) error {
+		s.order = r.Offset
+		return s.replayFrom(b, r)
 	})
-	if err != nil {
-		s.fail("load", err)
+	if !ok {
 		return
 	}
 	for id, g := range s.groups {
@@ -307,10 +237,7 @@ func (s *shard) do(g *group, input func(*step)) (wrote bool) {
 	s.order++
 	st := step{nowMs: now.UnixMilli(), order: s.order, topics: s.config.topics(), settings: s.config.settingsOf(g.id)}
 	input(&st)
-	for _, r := range st.records {
-		s.recordBytes += len(r.Key) + len(r.Value)
-	}
-	s.records = append(s.records, st.records...)
+	s.Add(st.records...)
 	for _, c := range st.timers {
 		s.timers.apply(g, now, c)
 	}
@@ -364,96 +291,34 @@ func (s *shard) fire() {
 		}
 		s.do(due.group, func(st *step) { due.group.expire(st, due.key) })
 	}
-	if now.Before(s.nextExpiry) || s.failure != nil {
+	if now.Before(s.nextExpiry) || s.Failure() != nil {
 		return
 	}
 	s.nextExpiry = now.Add(s.config.retentionCheck)
 	for _, g := range s.groups {
 		s.do(g, func(st *step) { s.config.expired.Add(int64(g.expireOffsets(st, s.config.retentionMs))) })
-		if s.recordBytes >= batchBytes {
-			s.flush()
+		if s.Full() {
+			s.Flush()
 		}
 	}
 }
 
-// arm sets the timer to the earliest deadline, if it would fire later than that.
+// arm sets the alarm to the earliest deadline.
 func (s *shard) arm() {
 	next := s.nextExpiry
 	if t, any := s.timers.next(); any && t.Before(next) {
 		next = t
 	}
-	if !s.armed.IsZero() && !s.armed.After(next) {
-		return // fires early at worst, and is armed again then
-	}
-	s.armed = next
-	s.timer.Reset(max(next.Sub(s.config.now()), 0))
+	s.alarm.Set(next)
 }
 
-// flush writes the records of the commands since the last one as one batch,
-// then lets their answers go.
-func (s *shard) flush() {
-	if len(s.records) > 0 && s.failure == nil {
-		if err := s.write(); err != nil {
-			s.fail("append", err)
-		}
-	}
-	out := s.outbox
-	s.outbox = nil
-	if len(out) == 0 {
-		return
-	}
-	code := int16(0)
-	if s.failure != nil {
-		code = protocol.ErrNotCoordinator.Code
-	}
-	var wait []outgoing
-	for _, o := range out {
-		if code == 0 && o.durable && s.end > 0 && s.log.MustWait() {
-			wait = append(wait, o)
-			continue
-		}
-		o.deliver(code)
-	}
-	if len(wait) == 0 {
-		return
-	}
-	s.log.WhenDurable(s.end, func(err error) {
-		code := int16(0)
-		if err != nil {
-			code = protocol.ErrNotCoordinator.Code
-		}
-		for _, o := range wait {
-			o.deliver(code)
-		}
-	})
-}
-
-func (s *shard) write() error {
-	batch, err := record.Builder{ProducerID: -1}.Build(s.records)
-	s.records, s.recordBytes = nil, 0
-	if err != nil {
-		return err
-	}
-	end, err := s.log.Append(batch)
-	if err != nil {
-		return err
-	}
-	s.end = end
-	return nil
-}
-
-// fail gives the shard up: what was promised to the log's readers cannot be
-// kept any more. Every request, held or to come, is refused.
-func (s *shard) fail(what string, err error) {
-	s.failure = err
-	s.config.logger.Error("group coordinator gave a partition up", "partition", s.index, "operation", what, "error", err)
+// giveUp refuses the requests that are held: the log has failed.
+func (s *shard) giveUp() {
 	for t, answer := range s.held {
 		delete(s.held, t)
 		answer(reply{to: t}, false)
 	}
-	s.groups, s.transactions = map[string]*group{}, map[int64]*openTransaction{}
-	s.timers = &timers{}
-	s.records, s.recordBytes = nil, 0
+	s.clear()
 }
 
 // snapshot copies what metrics and the admin view show.

@@ -186,10 +186,10 @@ func TestAStateThatTakesLongIsNotBegunTwice(t *testing.T) {
 		c := cl.beginShare(states)
 		defer c.Close()
 		expect(t, "join", c.toldShare(sharing("g", "a", 0, "t")), "a at 2 every 5000")
-		records := cl.log.count()
+		records := cl.log.Count()
 		time.Sleep(20 * time.Second)
 		expect(t, "heartbeat", c.toldShare(sharing("g", "a", 2)), "a at 2 every 5000")
-		if now := cl.log.count(); now != records {
+		if now := cl.log.Count(); now != records {
 			t.Errorf("%d batches were written while a state was being made", now-records)
 		}
 		close(states.makeAt)

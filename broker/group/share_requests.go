@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -46,18 +47,18 @@ func checkShareHeartbeat(from Client, in *kmsg.ShareGroupHeartbeatRequest) *refu
 func (c *Coordinator) ShareHeartbeat(ctx context.Context, from Client, in *kmsg.ShareGroupHeartbeatRequest) *Reply[*kmsg.ShareGroupHeartbeatResponse] {
 	refuseWith := func(code int16) *kmsg.ShareGroupHeartbeatResponse { return shareHeartbeatError(&refusal{code: code}) }
 	if no := checkShareHeartbeat(from, in); no != nil {
-		return answered(shareHeartbeatError(no))
+		return coordinator.Answered(shareHeartbeatError(no))
 	}
 	return ask(ctx, c, in.GroupID, refuseWith, func(s *shard, r *Reply[*kmsg.ShareGroupHeartbeatResponse]) {
 		g := s.groups[in.GroupID]
 		if g == nil && in.MemberEpoch != joinEpoch {
-			r.give(s, shareHeartbeatError(noShareGroup(in.GroupID)), false)
+			r.Give(s, shareHeartbeatError(noShareGroup(in.GroupID)), false)
 			return
 		}
 		g = s.groupOf(in.GroupID)
 		var response *kmsg.ShareGroupHeartbeatResponse
 		wrote := s.do(g, func(st *step) { response = g.shareHeartbeat(st, shareHeartbeatInput{in, from}) })
-		r.give(s, response, wrote || response.Assignment != nil)
+		r.Give(s, response, wrote || response.Assignment != nil)
 	})
 }
 
@@ -110,15 +111,15 @@ func (c *Coordinator) DescribeShare(ctx context.Context, group string) *Reply[km
 	}
 	refuseWith := func(code int16) kmsg.ShareGroupDescribeResponseGroup { return refusedWith(&refusal{code: code}) }
 	if code := checkGroup(group, false); code != 0 {
-		return answered(refuseWith(code))
+		return coordinator.Answered(refuseWith(code))
 	}
 	return ask(ctx, c, group, refuseWith, func(s *shard, r *Reply[kmsg.ShareGroupDescribeResponseGroup]) {
 		g, no := s.shareGroupOf(group)
 		if no != nil {
-			r.give(s, refusedWith(no), false)
+			r.Give(s, refusedWith(no), false)
 			return
 		}
-		r.give(s, g.describeShare(s.config.topics()), false)
+		r.Give(s, g.describeShare(s.config.topics()), false)
 	})
 }
 
@@ -134,16 +135,16 @@ type SharePartitions struct {
 func (c *Coordinator) SharePartitions(ctx context.Context, group string) *Reply[SharePartitions] {
 	refuseWith := func(code int16) SharePartitions { return SharePartitions{ErrorCode: code} }
 	if code := checkGroup(group, false); code != 0 {
-		return answered(refuseWith(code))
+		return coordinator.Answered(refuseWith(code))
 	}
 	return ask(ctx, c, group, refuseWith, func(s *shard, r *Reply[SharePartitions]) {
 		switch g := s.groups[group]; {
 		case g == nil:
-			r.give(s, SharePartitions{}, false)
+			r.Give(s, SharePartitions{}, false)
 		case g.share == nil:
-			r.give(s, refuseWith(protocol.ErrGroupIDNotFound.Code), false)
+			r.Give(s, refuseWith(protocol.ErrGroupIDNotFound.Code), false)
 		default:
-			r.give(s, SharePartitions{Partitions: shareList(g.share.states.initialized)}, false)
+			r.Give(s, SharePartitions{Partitions: shareList(g.share.states.initialized)}, false)
 		}
 	})
 }
@@ -177,7 +178,7 @@ func (c *Coordinator) plan(ctx context.Context, group string, decide func(s *sha
 	}
 	return ask(ctx, c, group, refusedPlan, func(s *shard, r *Reply[sharePlan]) {
 		p, wrote := decide(s)
-		r.give(s, p, wrote)
+		r.Give(s, p, wrote)
 	}).Wait(ctx)
 }
 
@@ -189,7 +190,7 @@ func (c *Coordinator) conclude(ctx context.Context, group string, end func(*grou
 		if g := s.groups[group]; g != nil && g.share != nil {
 			wrote = s.do(g, func(st *step) { end(g, st) })
 		}
-		r.give(s, 0, wrote)
+		r.Give(s, 0, wrote)
 	}).Wait(ctx)
 }
 

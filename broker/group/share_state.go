@@ -52,13 +52,13 @@ func (c *Coordinator) runShareJobs(ctx context.Context) {
 // finish tells the group what became of a job.
 func (j shareJob) finish(ctx context.Context, errs []error) {
 	logger := j.shard.config.logger
-	err := j.shard.send(ctx, command{
-		run: func(s *shard) {
+	err := j.shard.Send(ctx, command{
+		Run: func(s *shard) {
 			if g := s.groups[j.group]; g != nil && g.share != nil {
 				s.do(g, func(st *step) { g.shareInitialized(st, j.partitions, errs) })
 			}
 		},
-		refuse: func(int16) {},
+		Refuse: func(error) {},
 	})
 	if err != nil {
 		logger.Warn("a share group did not learn that its partitions are initialized", "group", j.group, "error", err)
@@ -75,13 +75,13 @@ func (j shareJob) finish(ctx context.Context, errs []error) {
 // state that no group knows of would never be deleted.
 func (s *shard) initialize(g *group, partitions []SharePartition) {
 	job := shareJob{s, g.id, g.share.epoch, partitions}
-	s.outbox = append(s.outbox, outgoing{durable: true, deliver: func(code int16) {
-		if code != 0 {
+	s.Answer(true, func(failure error) {
+		if failure != nil {
 			return
 		}
 		select {
 		case s.config.shareJobs <- job:
 		default: // see maxShareJobs
 		}
-	}})
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -119,7 +120,7 @@ func (c *Coordinator) StreamsHeartbeat(ctx context.Context, from Client, in *kms
 	refuseWith := func(code int16) StreamsAnswer { return streamsError(&refusal{code: code}) }
 	told, no := checkStreamsHeartbeat(from, in)
 	if no != nil {
-		return answered(streamsError(no))
+		return coordinator.Answered(streamsError(no))
 	}
 	return ask(ctx, c, in.Group, refuseWith, func(s *shard, r *Reply[StreamsAnswer]) {
 		g := s.groups[in.Group]
@@ -128,13 +129,13 @@ func (c *Coordinator) StreamsHeartbeat(ctx context.Context, from Client, in *kms
 			if in.MemberEpoch == leaveEpoch {
 				message = "Group %s not found."
 			}
-			r.give(s, streamsError(refuse(protocol.ErrGroupIDNotFound, message, in.Group)), false)
+			r.Give(s, streamsError(refuse(protocol.ErrGroupIDNotFound, message, in.Group)), false)
 			return
 		}
 		g = s.groupOf(in.Group)
 		var answer StreamsAnswer
 		wrote := s.do(g, func(st *step) { answer = g.streamsHeartbeat(st, streamsHeartbeatInput{in, from, told}) })
-		r.give(s, answer, wrote || answer.Response.ActiveTasks != nil)
+		r.Give(s, answer, wrote || answer.Response.ActiveTasks != nil)
 	})
 }
 
@@ -150,16 +151,16 @@ func (c *Coordinator) DescribeStreams(ctx context.Context, group string) *Reply[
 	}
 	refuseWith := func(code int16) kmsg.StreamsGroupDescribeResponseGroup { return refusedWith(&refusal{code: code}) }
 	if code := checkGroup(group, false); code != 0 {
-		return answered(refuseWith(code))
+		return coordinator.Answered(refuseWith(code))
 	}
 	return ask(ctx, c, group, refuseWith, func(s *shard, r *Reply[kmsg.StreamsGroupDescribeResponseGroup]) {
 		switch g := s.groups[group]; {
 		case g == nil:
-			r.give(s, refusedWith(refuse(protocol.ErrGroupIDNotFound, "Group %s not found.", group)), false)
+			r.Give(s, refusedWith(refuse(protocol.ErrGroupIDNotFound, "Group %s not found.", group)), false)
 		case g.streams == nil:
-			r.give(s, refusedWith(notStreams(group)), false)
+			r.Give(s, refusedWith(notStreams(group)), false)
 		default:
-			r.give(s, g.describeStreams(), false)
+			r.Give(s, g.describeStreams(), false)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 	"fluxmq/broker/record"
 )
@@ -81,9 +82,9 @@ func (c *Coordinator) CommitTransactional(ctx context.Context, in TransactionalC
 	// The queue keeps the order, so it is the last command of this request,
 	// also when the ones before it were not waited for.
 	defer s.depart(context.WithoutCancel(ctx), in.ProducerID, &t)
-	code := askShard(ctx, s, itself, func(s *shard, r *Reply[int16]) {
+	code := askShard(ctx, s, protocol.CodeOf, func(s *shard, r *Reply[int16]) {
 		t = s.arrive(in.ProducerID)
-		r.give(s, 0, false)
+		r.Give(s, 0, false)
 	}).Wait(ctx)
 	if code == 0 {
 		code = protocol.CodeOf(verify(ctx, s.index))
@@ -91,13 +92,13 @@ func (c *Coordinator) CommitTransactional(ctx context.Context, in TransactionalC
 	if code != 0 {
 		return refuse(code)
 	}
-	return askShard(ctx, s, refuse, func(s *shard, r *Reply[[]int16]) {
+	return askShard(ctx, s, func(err error) []int16 { return refuse(protocol.CodeOf(err)) }, func(s *shard, r *Reply[[]int16]) {
 		codes, err := s.commitTransactional(in, t)
 		if err != nil {
 			codes = refuse(protocol.CodeOf(err))
 		}
 		c.settings.commits.Add(int64(len(codes)))
-		r.give(s, codes, err == nil)
+		r.Give(s, codes, err == nil)
 	}).Wait(ctx)
 }
 
@@ -115,8 +116,8 @@ func (s *shard) arrive(producerID int64) *openTransaction {
 // depart ends what arrive began. Where the queue is full for so long that the
 // command is not taken, the note stays until the producer's next marker.
 func (s *shard) depart(ctx context.Context, producerID int64, t **openTransaction) {
-	err := s.send(ctx, command{
-		run: func(s *shard) {
+	err := s.Send(ctx, command{
+		Run: func(s *shard) {
 			if *t == nil || s.transactions[producerID] != *t {
 				return
 			}
@@ -124,7 +125,7 @@ func (s *shard) depart(ctx context.Context, producerID int64, t **openTransactio
 				delete(s.transactions, producerID)
 			}
 		},
-		refuse: func(int16) {},
+		Refuse: func(error) {},
 	})
 	if err != nil {
 		s.config.logger.Warn("a transactional offset commit did not end in time", "partition", s.index, "producer_id", producerID, "error", err)
@@ -158,7 +159,7 @@ func (s *shard) commitTransactional(in TransactionalCommit, t *openTransaction) 
 	codes, pending = s.groupOf(in.Group).pendingOffsets(&st, in, s.config.metadataMax)
 	err := s.append(func() (int64, error) {
 		if len(pending) == 0 {
-			return s.end, nil
+			return s.End(), nil
 		}
 		batch, err := record.Builder{
 			ProducerID: in.ProducerID, ProducerEpoch: in.ProducerEpoch, Transactional: true, // from sequence 0, as Kafka's
@@ -190,20 +191,20 @@ func (s *shard) commitTransactional(in TransactionalCommit, t *openTransaction) 
 // transaction, so that the log has all in the order in which it was decided. The
 // error refuses the request; one that is not the log's refusal ends the shard.
 func (s *shard) append(one func() (end int64, err error)) error {
-	s.flush()
-	if s.failure != nil {
+	s.Flush()
+	if s.Failure() != nil {
 		return protocol.ErrNotCoordinator
 	}
 	end, err := one()
 	switch {
 	case err == nil:
-		s.end = end
+		s.Appended(end)
 		return nil
 	case errors.Is(err, protocol.ErrInvalidProducerEpoch), errors.Is(err, protocol.ErrInvalidTxnState),
 		errors.Is(err, protocol.ErrTransactionCoordinatorFenced), errors.Is(err, protocol.ErrInvalidRequest):
 		return err
 	}
-	s.fail("append", err)
+	s.Fail("append", err)
 	return protocol.ErrNotCoordinator
 }
 
@@ -323,29 +324,19 @@ func (g *group) settle(producerID int64, key offsetKey, commit bool) {
 // of a former coordinator.
 func (c *Coordinator) EndTransaction(ctx context.Context, partition int32, in TransactionEnd) *Reply[error] {
 	if !c.enabled {
-		return answered[error](protocol.ErrCoordinatorNotAvailable)
+		return coordinator.Answered[error](protocol.ErrCoordinatorNotAvailable)
 	}
-	s, err := c.shardAt(partition)
+	s, err := c.shards.At(partition)
 	if err == nil {
-		err = s.awaitLoaded(ctx)
+		err = s.AwaitLoaded(ctx)
 	}
 	if err != nil {
-		return answered(err)
+		return coordinator.Answered(err)
 	}
-	return askShard(ctx, s, errorOf, func(s *shard, r *Reply[error]) {
+	return askShard(ctx, s, func(err error) error { return err }, func(s *shard, r *Reply[error]) {
 		err := s.endTransaction(in)
-		r.give(s, err, err == nil)
+		r.Give(s, err, err == nil)
 	})
-}
-
-// errorOf is the error of a code that a shard refuses a command with.
-func errorOf(code int16) error {
-	for _, e := range []*protocol.Error{protocol.ErrNotCoordinator, protocol.ErrCoordinatorLoadInProgress} {
-		if e.Code == code {
-			return e
-		}
-	}
-	return protocol.ErrCoordinatorNotAvailable
 }
 
 func (s *shard) endTransaction(end TransactionEnd) error {

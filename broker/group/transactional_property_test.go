@@ -41,7 +41,7 @@ func TestRandomTransactionalOffsets(t *testing.T) {
 		producer := func() int64 { return rapid.Int64Range(1, 3).Draw(t, "producer") }
 		flush := func() {
 			if rapid.Bool().Draw(t, "flush") {
-				s.flush()
+				s.Flush()
 			}
 		}
 		commitOf := func(p int32) Commit {
@@ -98,11 +98,11 @@ func TestRandomTransactionalOffsets(t *testing.T) {
 				flush()
 			},
 			"restart": func(*rapid.T) {
-				s.flush()
+				s.Flush()
 				s = newShard(0, config, l)
 				s.load()
-				if s.failure != nil {
-					t.Fatal(s.failure)
+				if s.Failure() != nil {
+					t.Fatal(s.Failure())
 				}
 				restarted++
 			},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fluxmq/broker/config"
+	"fluxmq/broker/coordinator/memlog"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 
@@ -81,16 +82,16 @@ func TestOffsetsOfATransactionArePending(t *testing.T) {
 // gets the old offset while the new one may still become valid.
 func TestOffsetFetch_RequireStable_AfterUnknownCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &memoryLog{mustWait: true}
+		l := &memoryLog{memlog.Log{Waits: true}}
 		c := begin(t, l, func(n *config.Node) { n.OffsetsCommitTimeout = time.Second })
 		defer c.Close()
 		first := c.Commit(background, commitOf("g", "", -1, 5))
 		synctest.Wait()
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "the offset before", codeName(first.Wait(background)[0]), "ok")
 		// The disk does not answer: the client is told nothing it could rely on.
 		expect(t, "commit", commitIn(c, "g", 7, 0, 9), "COORDINATOR_NOT_AVAILABLE")
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "stable after the unknown commit", stable3(c, "g"), "UNSTABLE_OFFSET_COMMIT -1")
 		in := TransactionEnd{ProducerID: 7, ProducerEpoch: 1, Version: 2, Commit: true}
 		end := c.EndTransaction(background, 0, in)
@@ -98,7 +99,7 @@ func TestOffsetFetch_RequireStable_AfterUnknownCommit(t *testing.T) {
 		if settled(end) || settled(fetch) {
 			t.Error("the new offset was told before its marker was durable")
 		}
-		l.sync(nil)
+		l.Sync(nil)
 		if err := end.Wait(background); err != nil {
 			t.Errorf("marker: %v", err)
 		}
@@ -180,7 +181,11 @@ func TestProduceToUnaddedPartitionRejected(t *testing.T) {
 		expect(t, "marker", endOf(c, 0, 7, 5, true), "ok")
 		expect(t, "stable", stable3(c, "g"), "ok 2")
 		synctest.Wait()
-		if n := len(c.shards[0].transactions); n != 0 {
+		s, err := c.shards.At(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(s.transactions); n != 0 {
 			t.Errorf("%d transactions are remembered", n)
 		}
 	})
@@ -193,21 +198,21 @@ func TestWhatTheLogRefuses(t *testing.T) {
 		l := &memoryLog{}
 		c := begin(t, l)
 		defer c.Close()
-		l.fail = protocol.ErrInvalidProducerEpoch
+		l.Fail = protocol.ErrInvalidProducerEpoch
 		expect(t, "commit", commitIn(c, "g", 7, 0, 1), "INVALID_PRODUCER_EPOCH")
 		expect(t, "nothing is pending", stable3(c, "g"), "ok -1")
 		if got := c.List(background, nil, nil); len(got.Groups) != 0 {
 			t.Errorf("a refused commit left %+v", got.Groups)
 		}
-		l.fail = nil
+		l.Fail = nil
 		expect(t, "another commit", commitIn(c, "g", 7, 1, 2), "ok")
-		l.fail = protocol.ErrTransactionCoordinatorFenced
+		l.Fail = protocol.ErrTransactionCoordinatorFenced
 		expect(t, "marker", endOf(c, 0, 7, 2, true), strconv.Itoa(int(protocol.ErrTransactionCoordinatorFenced.Code)))
 		expect(t, "still pending", stable3(c, "g"), "UNSTABLE_OFFSET_COMMIT -1")
-		l.fail = nil
+		l.Fail = nil
 		expect(t, "marker", endOf(c, 0, 7, 2, true), "ok")
 		expect(t, "stable", stable3(c, "g"), "ok 2")
-		l.fail = errDisk
+		l.Fail = errDisk
 		expect(t, "commit when the disk is gone", commitIn(c, "g", 7, 2, 3), "NOT_COORDINATOR")
 		expect(t, "marker when the disk is gone", endOf(c, 0, 7, 3, true), "NOT_COORDINATOR")
 	})

@@ -25,10 +25,10 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"sync"
 	"time"
 
 	"fluxmq/broker/config"
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 )
 
@@ -36,19 +36,15 @@ import (
 const StateTopic = "__share_group_state"
 
 const (
-	// loadWait is how long a request waits for its shard's replay before it is
-	// told COORDINATOR_LOAD_IN_PROGRESS.
-	loadWait = time.Second
 	// maxIDBytes is the longest string the formats of __share_group_state hold.
 	maxIDBytes = math.MaxInt16
 )
 
-// Timer is the part of time.Timer that the room uses.
-type Timer interface {
-	Chan() <-chan time.Time
-	Reset(time.Duration)
-	Stop()
-}
+// Timer and Reply are the coordinators' common ones.
+type (
+	Timer        = coordinator.Timer
+	Reply[T any] = coordinator.Reply[T]
+)
 
 // Config is what a Coordinator is made of.
 type Config struct {
@@ -74,12 +70,7 @@ type Config struct {
 type Coordinator struct {
 	settings   settings
 	partitions func() int32
-	openLog    func(int32) Log
-
-	// mutex guards the fields below.
-	mutex  sync.Mutex
-	shards map[int32]*shard
-	closed bool
+	shards     *coordinator.Shards[*shard]
 }
 
 // settings are the coordinator's, shared by its shards; read-only.
@@ -98,7 +89,7 @@ type settings struct {
 func New(c Config) *Coordinator {
 	n := c.Node
 	co := &Coordinator{
-		partitions: c.Partitions, openLog: c.Log, shards: map[int32]*shard{},
+		partitions: c.Partitions,
 		settings: settings{
 			exists: c.Exists, updates: int(n.ShareSnapshotUpdates), coldSnapshot: n.ShareColdSnapshot,
 			prune: n.SharePrune, timeout: n.ShareWriteTimeout,
@@ -110,124 +101,39 @@ func New(c Config) *Coordinator {
 		s.now = time.Now
 	}
 	if s.newTimer == nil {
-		s.newTimer = newWallTimer
+		s.newTimer = coordinator.NewWallTimer
 	}
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
+	co.shards = coordinator.NewShards(c.Partitions, func(index int32) (*shard, bool) {
+		l := c.Log(index)
+		if l == nil {
+			return nil, false
+		}
+		sh := newShard(index, s, l)
+		go sh.loop() // stopped and awaited by Close
+		return sh, true
+	})
 	return co
 }
-
-func newWallTimer(d time.Duration) Timer { return wallTimer{time.NewTimer(d)} }
-
-type wallTimer struct{ *time.Timer }
-
-func (t wallTimer) Chan() <-chan time.Time { return t.C }
-func (t wallTimer) Reset(d time.Duration)  { t.Timer.Reset(d) }
-func (t wallTimer) Stop()                  { t.Timer.Stop() }
 
 // Start starts a shard for every partition of __share_group_state that exists
 // and waits until all are loaded or ctx ends; they go on loading then. Without
 // Start a shard begins with the first request to it.
 func (c *Coordinator) Start(ctx context.Context) error {
-	shards, err := c.allShards()
-	if err != nil {
-		return err
-	}
-	for _, s := range shards {
-		select {
-		case <-s.loaded:
-		case <-ctx.Done():
-			return fmt.Errorf("load share partitions: %w", context.Cause(ctx))
-		}
+	if err := c.shards.Start(ctx); err != nil {
+		return fmt.Errorf("load share partitions: %w", err)
 	}
 	return nil
 }
 
 // Close stops all shards and waits for them. Requests that wait, and later
 // ones, are answered NOT_COORDINATOR.
-func (c *Coordinator) Close() {
-	c.mutex.Lock()
-	stopped := c.closed
-	c.closed = true
-	c.mutex.Unlock()
-	if !stopped {
-		for _, s := range c.shards { // no shard is added once closed is set
-			close(s.stop)
-		}
-	}
-	for _, s := range c.shards {
-		<-s.done
-	}
-}
+func (c *Coordinator) Close() { c.shards.Close() }
 
 // PartitionOf returns the partition of __share_group_state that a key lives
 // in, of count.
 func PartitionOf(key Key, count int32) int32 {
 	return protocol.CoordinatorPartition(key.String(), count)
-}
-
-// shardAt returns the shard of one partition, started if it was not.
-func (c *Coordinator) shardAt(index int32) (*shard, error) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	if c.closed {
-		return nil, protocol.ErrNotCoordinator
-	}
-	s := c.shards[index]
-	if s == nil {
-		l := c.openLog(index)
-		if l == nil {
-			return nil, protocol.ErrNotCoordinator
-		}
-		s = newShard(index, &c.settings, l)
-		c.shards[index] = s
-		go s.loop() // stopped and awaited by Close
-	}
-	return s, nil
-}
-
-// allShards returns the shards of all partitions.
-func (c *Coordinator) allShards() ([]*shard, error) {
-	var list []*shard
-	for i := range c.partitions() {
-		s, err := c.shardAt(i)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, s)
-	}
-	return list, nil
-}
-
-// shardOf returns the loaded shard of a key.
-func (c *Coordinator) shardOf(ctx context.Context, key Key) (*shard, error) {
-	count := c.partitions()
-	if count <= 0 {
-		return nil, protocol.ErrNotCoordinator // who writes first makes the topic
-	}
-	s, err := c.shardAt(PartitionOf(key, count))
-	if err != nil {
-		return nil, err
-	}
-	return s, s.awaitLoaded(ctx)
-}
-
-// awaitLoaded waits a moment for the replay.
-func (s *shard) awaitLoaded(ctx context.Context) error {
-	select {
-	case <-s.loaded:
-		return nil
-	default:
-	}
-	deadline := time.NewTimer(loadWait)
-	defer deadline.Stop()
-	select {
-	case <-s.loaded:
-		return nil
-	case <-deadline.C:
-		return protocol.ErrCoordinatorLoadInProgress
-	case <-ctx.Done():
-		return protocol.ErrCoordinatorNotAvailable
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fluxmq/broker/config"
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 
 	"pgregory.net/rapid"
@@ -172,25 +173,25 @@ func TestRefusals(t *testing.T) {
 
 func TestAnswersWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &memoryLog{mustWait: true}
+		l := &memoryLog{Waits: true}
 		c := begin(l)
 		defer c.Close()
 		reply := c.Initialize(background, keyOf(0), 1, 0)
 		synctest.Wait()
-		if len(reply.answer) > 0 {
+		if reply.Ready() {
 			t.Fatal("the answer came before the record was durable")
 		}
-		crashed := l.crash()
-		l.sync(nil)
+		crashed := l.Crash()
+		l.Sync(nil)
 		expect(t, "durable", nameOf(reply.Wait(background)), "ok")
 		reply = c.Write(background, keyOf(0), Write{StateEpoch: 1, LeaderEpoch: 0, Start: 5})
 		// An answer that writes nothing itself waits for what it speaks of.
 		read := c.Read(background, keyOf(0), -1)
 		synctest.Wait()
-		if len(reply.answer)+len(read.answer) > 0 {
+		if reply.Ready() || read.Ready() {
 			t.Fatal("an answer came before what it says was durable")
 		}
-		l.sync(errDisk)
+		l.Sync(errDisk)
 		expect(t, "not durable", nameOf(reply.Wait(background)), "NOT_COORDINATOR")
 		expect(t, "what was read", nameOf(read.Wait(background).Err), "NOT_COORDINATOR")
 		other := begin(crashed)
@@ -205,22 +206,22 @@ func TestAFailedAppendIsFinal(t *testing.T) {
 		c := begin(l)
 		defer c.Close()
 		expect(t, "initialize", c.made(0, 1, 0), "ok")
-		l.set(func() { l.fail = errDisk })
+		l.Set(func() { l.Fail = errDisk })
 		expect(t, "write", c.wrote(0, Write{StateEpoch: 1, LeaderEpoch: 0, Start: 5}), "NOT_COORDINATOR")
-		l.set(func() { l.fail = nil })
+		l.Set(func() { l.Fail = nil })
 		expect(t, "after", c.read(0, -1), "NOT_COORDINATOR")
 	})
 }
 
 func TestABlockedShardRefusesInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &memoryLog{appendAt: make(chan struct{})}
+		l := &memoryLog{AppendAt: make(chan struct{})}
 		c := begin(l)
 		defer c.Close()
-		defer close(l.appendAt)
+		defer close(l.AppendAt)
 		first := c.Initialize(background, keyOf(0), 1, 0)
 		synctest.Wait() // the shard is in Append now
-		for range queueLength {
+		for range coordinator.QueueLength {
 			c.Summary(background, keyOf(0))
 		}
 		start := time.Now()
@@ -234,7 +235,7 @@ func TestABlockedShardRefusesInTheEnd(t *testing.T) {
 
 func TestLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &memoryLog{replayAt: make(chan struct{})}
+		l := &memoryLog{ReplayAt: make(chan struct{})}
 		c := begin(l)
 		expect(t, "while loading", c.read(0, 1), "COORDINATOR_LOAD_IN_PROGRESS")
 		ctx, cancel := context.WithTimeout(background, time.Second)
@@ -242,7 +243,7 @@ func TestLoading(t *testing.T) {
 		if err := c.Start(ctx); err == nil {
 			t.Error("Start returned before the load was over")
 		}
-		close(l.replayAt)
+		close(l.ReplayAt)
 		expect(t, "after", c.made(0, 1, 0), "ok")
 		c.Close()
 		expect(t, "closed", c.made(0, 1, 0), "NOT_COORDINATOR")
@@ -262,13 +263,13 @@ func TestPruning(t *testing.T) {
 		for i := range int64(12) { // a snapshot, then four changes and a snapshot again
 			write(i)
 		}
-		if start, end := l.bounds(); end != 14 || start != 0 {
+		if start, end := l.Bounds(); end != 14 || start != 0 {
 			t.Fatalf("the log is from %d to %d", start, end)
 		}
 		time.Sleep(5*time.Minute + time.Second)
 		// Both keys are written anew: neither was for five minutes.
 		synctest.Wait()
-		if start, end := l.bounds(); end != 16 || start != 14 {
+		if start, end := l.Bounds(); end != 16 || start != 14 {
 			t.Errorf("the log is from %d to %d, want 14 to 16", start, end)
 		}
 		for i := range int64(3) {
@@ -276,15 +277,15 @@ func TestPruning(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if start, _ := l.bounds(); start <= 14 {
+		if start, _ := l.Bounds(); start <= 14 {
 			t.Errorf("the log begins at %d, as before", start)
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		_, end := l.bounds()
+		_, end := l.Bounds()
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		if _, now := l.bounds(); now != end {
+		if _, now := l.Bounds(); now != end {
 			t.Errorf("nothing changes, and the log grew from %d to %d", end, now)
 		}
 		c.Close()
@@ -295,7 +296,7 @@ func TestPruning(t *testing.T) {
 		expect(t, "delete", nameOf(c.Delete(background, keyOf(1)).Wait(background)), "ok")
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
-		if start, end := l.bounds(); start != end {
+		if start, end := l.Bounds(); start != end {
 			t.Errorf("nothing is stored, and the log is from %d to %d", start, end)
 		}
 		c.Close()

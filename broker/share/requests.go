@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 )
 
@@ -90,7 +91,7 @@ func (st *stored) checkState(epoch int32) error {
 // FENCED_STATE_EPOCH. (ShareCoordinatorShard.initializeState.)
 func (c *Coordinator) Initialize(ctx context.Context, k Key, stateEpoch int32, start int64) *Reply[error] {
 	if err := checkKey(k); err != nil {
-		return answered(err)
+		return coordinator.Answered(err)
 	}
 	return ask(ctx, c, k, itself, func(s *shard) error { return s.initialize(k, stateEpoch, start) })
 }
@@ -122,7 +123,7 @@ func (s *shard) initialize(k Key, stateEpoch int32, start int64) error {
 // goes back. (ShareCoordinatorShard.writeState.)
 func (c *Coordinator) Write(ctx context.Context, k Key, w Write) *Reply[error] {
 	if err := checkWrite(k, w); err != nil {
-		return answered(err)
+		return coordinator.Answered(err)
 	}
 	return ask(ctx, c, k, itself, func(s *shard) error { return s.writeState(k, w) })
 }
@@ -187,7 +188,7 @@ func (s *shard) writeState(k Key, w Write) error {
 func (c *Coordinator) Read(ctx context.Context, k Key, leaderEpoch int32) *Reply[Read] {
 	refuse := func(err error) Read { return Read{Err: err} }
 	if err := checkKey(k); err != nil {
-		return answered(refuse(err))
+		return coordinator.Answered(refuse(err))
 	}
 	return ask(ctx, c, k, refuse, func(s *shard) Read {
 		state, err := s.read(k, leaderEpoch)
@@ -224,10 +225,10 @@ func (s *shard) read(k Key, leaderEpoch int32) (State, error) {
 func (c *Coordinator) Summary(ctx context.Context, k Key) *Reply[SummaryRead] {
 	refuse := func(err error) SummaryRead { return SummaryRead{Summary{Start: -1, Complete: unknownComplete}, err} }
 	if err := checkKey(k); err != nil {
-		return answered(refuse(err))
+		return coordinator.Answered(refuse(err))
 	}
 	if c.partitions() == 0 {
-		return answered(refuse(c.settings.known(k))) // nothing is stored yet
+		return coordinator.Answered(refuse(c.settings.known(k))) // nothing is stored yet
 	}
 	return ask(ctx, c, k, refuse, func(s *shard) SummaryRead {
 		if err := s.config.known(k); err != nil {
@@ -244,10 +245,10 @@ func (c *Coordinator) Summary(ctx context.Context, k Key) *Reply[SummaryRead] {
 // Delete forgets a key; one that nobody knows is no error.
 func (c *Coordinator) Delete(ctx context.Context, k Key) *Reply[error] {
 	if err := checkKey(k); err != nil {
-		return answered(err)
+		return coordinator.Answered(err)
 	}
 	if c.partitions() == 0 {
-		return answered(c.settings.known(k)) // nothing is stored yet
+		return coordinator.Answered(c.settings.known(k)) // nothing is stored yet
 	}
 	return ask(ctx, c, k, itself, func(s *shard) error {
 		if err := s.config.known(k); err != nil {
@@ -269,20 +270,20 @@ func (s *shard) forget(k Key) {
 // shards to do so. What is lost by a crash in between stays stored: nobody asks
 // for it again, for the topic's id is gone.
 func (c *Coordinator) TopicDeleted(ctx context.Context, topic [16]byte) {
-	shards, err := c.allShards()
+	shards, err := c.shards.All()
 	if err != nil {
 		return // stopping: nothing to forget
 	}
 	for _, s := range shards {
-		err := s.send(ctx, command{
-			run: func(s *shard) {
+		err := s.Send(ctx, coordinator.Command[*shard]{
+			Run: func(s *shard) {
 				for k := range s.states {
 					if k.Topic == topic {
 						s.forget(k)
 					}
 				}
 			},
-			refuse: func(error) {},
+			Refuse: func(error) {},
 		})
 		if err != nil {
 			c.settings.logger.Warn("states of a deleted topic's share partitions stay stored", "partition", s.index, "error", err)

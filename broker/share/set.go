@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fluxmq/broker/config"
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/partition"
 	"fluxmq/broker/protocol"
 )
@@ -64,7 +65,7 @@ func NewSet(c SetConfig) *Set {
 		s.now = time.Now
 	}
 	if s.newTimer == nil {
-		s.newTimer = newWallTimer
+		s.newTimer = coordinator.NewWallTimer
 	}
 	return s
 }
@@ -152,13 +153,13 @@ func (s *Set) load(ctx context.Context, list []*Partition) {
 		}
 		switch {
 		case err != nil:
-			begun[i] = answered(err)
+			begun[i] = coordinator.Answered(err)
 		case r.Start == -1:
 			// Where a group has begun it stays, also if nothing is acknowledged
 			// before the next start: what is latest now must not be skipped then.
 			begun[i] = s.state.Write(ctx, p.key, Write{StateEpoch: st.Epoch, LeaderEpoch: p.log.LeaderEpoch(), Start: st.Start})
 		default:
-			begun[i] = answered[error](nil)
+			begun[i] = coordinator.Answered[error](nil)
 		}
 	}
 	for i, p := range list {

@@ -320,10 +320,10 @@ func TestStatesThatAreNotStored(t *testing.T) {
 	s.begin(0, 0)
 	s.produce(0, 10)
 	expect(t, "fetch", s.fetch(0, "a", 10), "0-9*1 :0")
-	s.log.set(func() { s.log.fail = errDisk })
+	s.log.Set(func() { s.log.Fail = errDisk })
 	expect(t, "acknowledge", s.acknowledge(0, "a", 0, 4, AckAccept), "COORDINATOR_NOT_AVAILABLE")
 	s.close()
-	s.log.set(func() { s.log.fail = nil })
+	s.log.Set(func() { s.log.Fail = nil })
 	s.open()
 	expect(t, "it is delivered again", s.fetch(0, "b", 10), "0-9*1 :0")
 }

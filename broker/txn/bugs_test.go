@@ -16,15 +16,15 @@ import (
 // that forgot a part of a transaction in a crash committed the rest.
 func TestCoordinatorFailoverMidTxn_CommitMustFailOrBeWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, p := &memoryLog{mustWait: true}, &partitionsStub{}
+		l, p := &memoryLog{Waits: true}, &partitionsStub{}
 		c := begin(t, l, p)
 		first := c.InitProducerID(background, initRequest("x"))
 		synctest.Wait()
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "init", initialized(first.Wait(background)), "1/0")
 		added := c.AddPartitions(background, "x", Producer{1, 0}, partitionsOf("t-0"), true)
 		synctest.Wait()
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "the first partition", errorName(added.Wait(background)), "ok")
 		more := c.AddPartitions(background, "x", Producer{1, 0}, partitionsOf("t-1"), true)
 		if settled(more) {
@@ -32,7 +32,7 @@ func TestCoordinatorFailoverMidTxn_CommitMustFailOrBeWhole(t *testing.T) {
 		}
 		// The power goes. The client was told of t-0 alone, and writes there alone.
 		c.Close()
-		l = l.crash()
+		l = l.Crash()
 		c = begin(t, l, p)
 		commit := c.End(background, endRequestOf("x", Producer{1, 0}, true))
 		synctest.Wait()
@@ -42,13 +42,13 @@ func TestCoordinatorFailoverMidTxn_CommitMustFailOrBeWhole(t *testing.T) {
 		if settled(commit) && commit.Wait(background).ErrorCode == 0 {
 			t.Fatal("a commit was confirmed that a crash undoes")
 		}
-		l = l.crash()
+		l = l.Crash()
 		c = begin(t, l, p)
 		defer c.Close()
 		expect(t, "undecided", stateOf(c, "x"), "Ongoing 1/0")
 		again := c.End(background, endRequestOf("x", Producer{1, 0}, true))
 		synctest.Wait()
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "the commit is whole", ended(again.Wait(background)), "1/1")
 		synctest.Wait()
 		expect(t, "markers", p.String(), "t-0 1/1 commit=true")
@@ -96,9 +96,9 @@ func TestTxnEpochOverflow(t *testing.T) {
 			tx := newTransaction(id, 1, time.Now().UnixMilli())
 			tx.Epoch, tx.timeoutMs, tx.version = epoch, 60_000, 2
 			s := newShard(0, new(settings), l)
-			s.records = append(s.records, transactionRecord(tx, 0))
-			if err := s.write(); err != nil {
-				t.Fatal(err)
+			s.Add(transactionRecord(tx, 0))
+			if s.Flush(); s.Failure() != nil {
+				t.Fatal(s.Failure())
 			}
 		}
 		for _, id := range []string{"commit", "init", "timeout", "fence"} {
@@ -154,13 +154,12 @@ func TestMarkerRetryIdempotent(t *testing.T) {
 		p.set(func() { p.writeAt = nil })
 		for range 2 {
 			// The first time the log cannot take the end either.
-			l.mutex.Lock()
-			if len(p.written) == 0 {
-				l.fail = errDisk
-			} else {
-				l.fail = nil
-			}
-			l.mutex.Unlock()
+			l.Set(func() {
+				l.Fail = nil
+				if len(p.written) == 0 {
+					l.Fail = errDisk
+				}
+			})
 			c = begin(t, l, p)
 			if err := c.Start(background); err != nil {
 				t.Fatal(err)
@@ -185,9 +184,9 @@ func TestAnOutcomeWithoutPartitionsEnds(t *testing.T) {
 		tx := newTransaction("x", 1, time.Now().UnixMilli())
 		tx.Epoch, tx.timeoutMs, tx.version, tx.state = 3, 60_000, 2, prepareAbort
 		s := newShard(0, new(settings), l)
-		s.records = append(s.records, transactionRecord(tx, 0))
-		if err := s.write(); err != nil {
-			t.Fatal(err)
+		s.Add(transactionRecord(tx, 0))
+		if s.Flush(); s.Failure() != nil {
+			t.Fatal(s.Failure())
 		}
 		c := begin(t, l, p)
 		defer c.Close()
@@ -259,7 +258,7 @@ func TestProducerIDsRunOut(t *testing.T) {
 		defer c.Close()
 		expect(t, "init", initID(c, "x"), "-1")
 		expect(t, "nothing is kept", stateOf(c, "x"), "TRANSACTIONAL_ID_NOT_FOUND")
-		if l.count() != 0 {
+		if l.Count() != 0 {
 			t.Error("something was stored")
 		}
 	})

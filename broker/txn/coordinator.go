@@ -21,10 +21,10 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"sync"
 	"time"
 
 	"fluxmq/broker/config"
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 )
 
@@ -32,9 +32,6 @@ import (
 const StateTopic = "__transaction_state"
 
 const (
-	// loadWait is how long a request waits for its shard's replay before it is
-	// told COORDINATOR_LOAD_IN_PROGRESS.
-	loadWait = time.Second
 	// answerTimeout is how long a request may take: half of what clients wait
 	// by default (request.timeout.ms).
 	answerTimeout = 15 * time.Second
@@ -42,12 +39,11 @@ const (
 	maxIDBytes = math.MaxInt16
 )
 
-// Timer is the part of time.Timer that a shard uses.
-type Timer interface {
-	Chan() <-chan time.Time
-	Reset(time.Duration)
-	Stop()
-}
+// Timer and Reply are the coordinators' common ones.
+type (
+	Timer        = coordinator.Timer
+	Reply[T any] = coordinator.Reply[T]
+)
 
 // Config is what a Coordinator is made of.
 type Config struct {
@@ -78,21 +74,14 @@ type Config struct {
 // Reply, whose Wait returns when the answer is there and durable, or when its
 // context ends.
 type Coordinator struct {
-	settings   settings
-	partitions func() int32
-	openLog    func(int32) Log
-
-	// mutex guards the fields below.
-	mutex  sync.Mutex
-	shards map[int32]*shard
-	closed bool
+	settings settings
+	shards   *coordinator.Shards[*shard]
 }
 
 // New returns a coordinator without shards: Start makes them, or the first request.
 func New(c Config) *Coordinator {
 	n := c.Node
 	co := &Coordinator{
-		partitions: c.Partitions, openLog: c.Log, shards: map[int32]*shard{},
 		settings: settings{
 			maxTimeoutMs: int32(n.TransactionMaxTimeout.Milliseconds()), expirationMs: n.TransactionalIDExpiration.Milliseconds(),
 			timeoutCheck: n.TransactionTimeoutCheck, expiryCheck: n.TransactionalIDExpiryCheck,
@@ -105,123 +94,40 @@ func New(c Config) *Coordinator {
 		s.now = time.Now
 	}
 	if s.newTimer == nil {
-		s.newTimer = func(d time.Duration) Timer { return wallTimer{time.NewTimer(d)} }
+		s.newTimer = coordinator.NewWallTimer
 	}
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
+	co.shards = coordinator.NewShards(c.Partitions, func(index int32) (*shard, bool) {
+		l := c.Log(index)
+		if l == nil {
+			return nil, false
+		}
+		sh := newShard(index, s, l)
+		go sh.loop() // stopped and awaited by Close
+		return sh, true
+	})
 	return co
 }
-
-type wallTimer struct{ *time.Timer }
-
-func (t wallTimer) Chan() <-chan time.Time { return t.C }
-func (t wallTimer) Reset(d time.Duration)  { t.Timer.Reset(d) }
-func (t wallTimer) Stop()                  { t.Timer.Stop() }
 
 // Start starts a shard for every partition of __transaction_state that exists
 // and waits until all are loaded or ctx ends; they go on loading then. Without
 // Start a shard begins with the first request to it, and the markers that a
 // stop left unwritten are only written then.
 func (c *Coordinator) Start(ctx context.Context) error {
-	shards, err := c.allShards()
-	if err != nil {
-		return err
-	}
-	for _, s := range shards {
-		select {
-		case <-s.loaded:
-		case <-ctx.Done():
-			return fmt.Errorf("load transactions: %w", context.Cause(ctx))
-		}
+	if err := c.shards.Start(ctx); err != nil {
+		return fmt.Errorf("load transactions: %w", err)
 	}
 	return nil
 }
 
 // Close stops all shards and waits for them. Requests that wait, and later
 // ones, are answered NOT_COORDINATOR.
-func (c *Coordinator) Close() {
-	c.mutex.Lock()
-	stopped := c.closed
-	c.closed = true
-	c.mutex.Unlock()
-	if !stopped {
-		for _, s := range c.shards { // no shard is added once closed is set
-			close(s.stop)
-		}
-	}
-	for _, s := range c.shards {
-		<-s.done
-	}
-}
+func (c *Coordinator) Close() { c.shards.Close() }
 
 // PartitionOf returns the partition of __transaction_state that a
 // transactional id lives in, of count.
 func PartitionOf(transactionalID string, count int32) int32 {
 	return protocol.CoordinatorPartition(transactionalID, count)
-}
-
-// shardAt returns the shard of one partition, started if it was not.
-func (c *Coordinator) shardAt(index int32) (*shard, error) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	if c.closed {
-		return nil, protocol.ErrNotCoordinator
-	}
-	s := c.shards[index]
-	if s == nil {
-		l := c.openLog(index)
-		if l == nil {
-			return nil, protocol.ErrNotCoordinator
-		}
-		s = newShard(index, &c.settings, l)
-		c.shards[index] = s
-		go s.loop() // stopped and awaited by Close
-	}
-	return s, nil
-}
-
-// allShards returns the shards of all partitions.
-func (c *Coordinator) allShards() ([]*shard, error) {
-	var list []*shard
-	for i := range c.partitions() {
-		s, err := c.shardAt(i)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, s)
-	}
-	return list, nil
-}
-
-// shardOf returns the loaded shard of a transactional id.
-func (c *Coordinator) shardOf(ctx context.Context, transactionalID string) (*shard, error) {
-	count := c.partitions()
-	if count <= 0 {
-		return nil, protocol.ErrNotCoordinator // FindCoordinator makes the topic
-	}
-	s, err := c.shardAt(PartitionOf(transactionalID, count))
-	if err != nil {
-		return nil, err
-	}
-	return s, s.awaitLoaded(ctx)
-}
-
-// awaitLoaded waits a moment for the replay.
-func (s *shard) awaitLoaded(ctx context.Context) error {
-	select {
-	case <-s.loaded:
-		return nil
-	default:
-	}
-	deadline := time.NewTimer(loadWait)
-	defer deadline.Stop()
-	select {
-	case <-s.loaded:
-		return nil
-	case <-deadline.C:
-		return protocol.ErrCoordinatorLoadInProgress
-	case <-ctx.Done():
-		return protocol.ErrCoordinatorNotAvailable
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fluxmq/broker/config"
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -73,7 +74,7 @@ func begin(t *testing.T, l *memoryLog, p *partitionsStub, change ...func(*config
 		c(&n)
 	}
 	// Ids of one coordinator follow each other; another one begins later on.
-	next := int64(100 * l.count())
+	next := int64(100 * l.Count())
 	return New(Config{
 		Node: &n, Partitions: func() int32 { return 1 }, Log: func(int32) Log { return l },
 		NextProducerID: func() (int64, error) { next++; return next, nil },
@@ -152,7 +153,7 @@ func expect(t *testing.T, what, got, want string) {
 // goroutines need to come to rest. It must run in a synctest bubble.
 func settled[T any](r *Reply[T]) bool {
 	synctest.Wait()
-	return len(r.answer) > 0
+	return r.Ready()
 }
 
 func TestATransactionFromBeginToEnd(t *testing.T) {
@@ -188,14 +189,14 @@ func TestATransactionFromBeginToEnd(t *testing.T) {
 
 func TestAnswersAndMarkersWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, p := &memoryLog{mustWait: true}, &partitionsStub{}
+		l, p := &memoryLog{Waits: true}, &partitionsStub{}
 		c := begin(t, l, p)
 		defer c.Close()
 		first := c.InitProducerID(background, initRequest("x"))
 		if settled(first) {
 			t.Error("a producer id was told before it was durable")
 		}
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "init", initialized(first.Wait(background)), "1/0")
 		added := c.AddPartitions(background, "x", Producer{1, 0}, partitionsOf("t-0"), true)
 		again := c.AddPartitions(background, "x", Producer{1, 0}, partitionsOf("t-0"), true)
@@ -203,7 +204,7 @@ func TestAnswersAndMarkersWaitForTheDisk(t *testing.T) {
 		if settled(added) || settled(again) || settled(verified) {
 			t.Error("a partition counted before it was durable")
 		}
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "add", errorName(added.Wait(background)), "ok")
 		expect(t, "add again", errorName(again.Wait(background)), "ok")
 		expect(t, "verify", errorName(verified.Wait(background)[0]), "ok")
@@ -212,7 +213,7 @@ func TestAnswersAndMarkersWaitForTheDisk(t *testing.T) {
 		if settled(commit) || p.String() != "" {
 			t.Error("an outcome was told or written before it was durable")
 		}
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "commit", ended(commit.Wait(background)), "1/1")
 		synctest.Wait()
 		expect(t, "marker", p.String(), "t-0 1/1 commit=true")
@@ -385,7 +386,7 @@ func TestNotCoordinated(t *testing.T) {
 
 func TestLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &memoryLog{replayAt: make(chan struct{})}
+		l := &memoryLog{ReplayAt: make(chan struct{})}
 		c := begin(t, l, &partitionsStub{})
 		defer c.Close()
 		expect(t, "while loading", initID(c, "x"), "COORDINATOR_LOAD_IN_PROGRESS")
@@ -394,7 +395,7 @@ func TestLoading(t *testing.T) {
 		if err := c.Start(ctx); err == nil {
 			t.Error("Start returned before the load was over")
 		}
-		close(l.replayAt)
+		close(l.ReplayAt)
 		expect(t, "after", initID(c, "x"), "1/0")
 	})
 }
@@ -406,13 +407,9 @@ func TestAFailedAppendIsFinal(t *testing.T) {
 		defer c.Close()
 		expect(t, "init", initID(c, "x"), "1/0")
 		expect(t, "add", add(c, "x", Producer{1, 0}, "t-0"), "ok")
-		l.mutex.Lock()
-		l.fail = errDisk
-		l.mutex.Unlock()
+		l.Set(func() { l.Fail = errDisk })
 		expect(t, "commit", end(c, "x", Producer{1, 0}, true), "NOT_COORDINATOR")
-		l.mutex.Lock()
-		l.fail = nil
-		l.mutex.Unlock()
+		l.Set(func() { l.Fail = nil })
 		expect(t, "after", stateOf(c, "x"), "NOT_COORDINATOR")
 		synctest.Wait()
 		expect(t, "markers of what was not decided", p.String(), "")
@@ -421,13 +418,13 @@ func TestAFailedAppendIsFinal(t *testing.T) {
 
 func TestABlockedShardRefusesInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &memoryLog{appendAt: make(chan struct{})}
+		l := &memoryLog{AppendAt: make(chan struct{})}
 		c := begin(t, l, &partitionsStub{})
 		defer c.Close()
-		defer close(l.appendAt)
+		defer close(l.AppendAt)
 		first := c.InitProducerID(background, initRequest("x"))
 		synctest.Wait() // the shard is in Append now
-		for range queueLength {
+		for range coordinator.QueueLength {
 			c.Describe(background, "x")
 		}
 		start := time.Now()
@@ -441,16 +438,16 @@ func TestABlockedShardRefusesInTheEnd(t *testing.T) {
 
 func TestCloseAnswersAndStopsWriting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, p := &memoryLog{mustWait: true}, &partitionsStub{writeAt: make(chan struct{})}
+		l, p := &memoryLog{Waits: true}, &partitionsStub{writeAt: make(chan struct{})}
 		c := begin(t, l, p)
 		reply := c.InitProducerID(background, initRequest("x"))
 		synctest.Wait()
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "init", initialized(reply.Wait(background)), "1/0")
 		added := c.AddPartitions(background, "x", Producer{1, 0}, partitionsOf("t-0"), true)
 		ending := c.End(background, endRequestOf("x", Producer{1, 0}, true))
 		synctest.Wait()
-		l.sync(nil)
+		l.Sync(nil)
 		expect(t, "add", errorName(added.Wait(background)), "ok")
 		expect(t, "end", ended(ending.Wait(background)), "1/1")
 		waiting := c.InitProducerID(background, initRequest("y"))
@@ -464,7 +461,7 @@ func TestCloseAnswersAndStopsWriting(t *testing.T) {
 
 func TestWaitingRequestsShareABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &memoryLog{appendAt: make(chan struct{})}
+		l := &memoryLog{AppendAt: make(chan struct{})}
 		c := begin(t, l, &partitionsStub{})
 		defer c.Close()
 		var replies []*Reply[*kmsg.InitProducerIDResponse]
@@ -474,11 +471,11 @@ func TestWaitingRequestsShareABatch(t *testing.T) {
 				synctest.Wait()
 			}
 		}
-		close(l.appendAt)
+		close(l.AppendAt)
 		for i, r := range replies {
 			expect(t, fmt.Sprint("init ", i), initialized(r.Wait(background)), fmt.Sprintf("%d/0", i+1))
 		}
-		if n := l.count(); n != 2 {
+		if n := l.Count(); n != 2 {
 			t.Errorf("%d batches, want 2", n)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/protocol"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -29,12 +30,12 @@ func (c *Coordinator) InitProducerID(ctx context.Context, in *kmsg.InitProducerI
 	}
 	id, input, err := c.initInput(in)
 	if err != nil {
-		return answered(refuse(err))
+		return coordinator.Answered(refuse(err))
 	}
 	return ask(ctx, c, id, refuse, func(s *shard, r *Reply[*kmsg.InitProducerIDResponse]) {
 		t, err := s.transactionOf(id)
 		if err != nil {
-			r.give(s, refuse(err), false)
+			r.Give(s, refuse(err), false)
 			return
 		}
 		var producer Producer
@@ -44,7 +45,7 @@ func (c *Coordinator) InitProducerID(ctx context.Context, in *kmsg.InitProducerI
 		}
 		response := refuse(err)
 		response.ProducerID, response.ProducerEpoch = producer.ID, producer.Epoch
-		r.give(s, response, wrote)
+		r.Give(s, response, wrote)
 	})
 }
 
@@ -88,7 +89,7 @@ func (s *shard) transactionOf(id string) (*transaction, error) {
 // 4 on).
 func (c *Coordinator) AddPartitions(ctx context.Context, id string, producer Producer, partitions []TopicPartition, raisesEpoch bool) *Reply[error] {
 	if err := checkID(id); err != nil {
-		return answered(err)
+		return coordinator.Answered(err)
 	}
 	version := int16(versionNone)
 	if raisesEpoch {
@@ -100,7 +101,7 @@ func (c *Coordinator) AddPartitions(ctx context.Context, id string, producer Pro
 			s.do(t, func(st *step) { err = t.addPartitions(st, producer, partitions, version) })
 		}
 		// Also what was added before must be durable when it is confirmed again.
-		r.give(s, err, err == nil)
+		r.Give(s, err, err == nil)
 	})
 }
 
@@ -113,7 +114,7 @@ func itself(err error) error { return err }
 func (c *Coordinator) Verify(ctx context.Context, id string, producer Producer, partitions []TopicPartition) *Reply[[]error] {
 	refuse := func(err error) []error { return slices.Repeat([]error{err}, len(partitions)) }
 	if err := checkID(id); err != nil {
-		return answered(refuse(err))
+		return coordinator.Answered(refuse(err))
 	}
 	return ask(ctx, c, id, refuse, func(s *shard, r *Reply[[]error]) {
 		err := error(protocol.ErrInvalidProducerIDMapping)
@@ -124,7 +125,7 @@ func (c *Coordinator) Verify(ctx context.Context, id string, producer Producer, 
 		if err != nil {
 			verdicts = refuse(err)
 		}
-		r.give(s, verdicts, err == nil)
+		r.Give(s, verdicts, err == nil)
 	})
 }
 
@@ -139,7 +140,7 @@ func (c *Coordinator) End(ctx context.Context, in *kmsg.EndTxnRequest) *Reply[*k
 	}
 	id := in.TransactionalID
 	if err := checkID(id); err != nil {
-		return answered(refuse(err))
+		return coordinator.Answered(refuse(err))
 	}
 	version := int16(versionNone)
 	if in.Version >= 5 {
@@ -154,7 +155,7 @@ func (c *Coordinator) End(ctx context.Context, in *kmsg.EndTxnRequest) *Reply[*k
 		}
 		response := refuse(err)
 		response.ProducerID, response.ProducerEpoch = producer.ID, producer.Epoch
-		r.give(s, response, err == nil)
+		r.Give(s, response, err == nil)
 	})
 }
 
@@ -166,14 +167,14 @@ func (c *Coordinator) Describe(ctx context.Context, id string) *Reply[kmsg.Descr
 		return d
 	}
 	if err := checkID(id); err != nil {
-		return answered(refuse(err))
+		return coordinator.Answered(refuse(err))
 	}
 	return ask(ctx, c, id, refuse, func(s *shard, r *Reply[kmsg.DescribeTransactionsResponseTransactionState]) {
 		if t := s.transactions[id]; t != nil {
-			r.give(s, t.describe(), false)
+			r.Give(s, t.describe(), false)
 			return
 		}
-		r.give(s, refuse(protocol.ErrTransactionalIDNotFound), false)
+		r.Give(s, refuse(protocol.ErrTransactionalIDNotFound), false)
 	})
 }
 
@@ -188,7 +189,7 @@ func (c *Coordinator) List(ctx context.Context, in *kmsg.ListTransactionsRequest
 		return out
 	}
 	out.UnknownStateFilters = f.unknownStates
-	out.ErrorCode = protocol.CodeOf(each(ctx, c, func(s *shard) []kmsg.ListTransactionsResponseTransactionState {
+	out.ErrorCode = protocol.CodeOf(coordinator.Each(ctx, c.shards, func(s *shard) []kmsg.ListTransactionsResponseTransactionState {
 		return s.list(f)
 	}, func(list []kmsg.ListTransactionsResponseTransactionState) {
 		out.TransactionStates = append(out.TransactionStates, list...)

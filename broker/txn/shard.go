@@ -2,80 +2,47 @@ package txn
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
-	"fluxmq/broker/protocol"
+	"fluxmq/broker/coordinator"
 	"fluxmq/broker/record"
 )
 
-const (
-	queueLength = 1024      // commands that wait for a shard
-	drainLength = 256       // commands whose records share one batch
-	batchBytes  = 512 << 10 // records of a batch are written when they reach this size
-)
-
-// command is one request to a shard: run in its goroutine, or refuse from
-// there when the shard has failed.
-type command struct {
-	run    func(s *shard)
-	refuse func(error)
-}
-
-// outgoing is an answer that leaves when the shard's records are written, and,
-// if durable, when they are on stable storage.
-type outgoing struct {
-	deliver func(failure error) // nil: as decided; else the request failed with it
-	durable bool
-}
-
 // shard owns the transactional ids of one partition of __transaction_state.
-// All fields but the channels belong to its goroutine (loop).
+// What it knows belongs to its goroutine (loop).
 type shard struct {
+	*coordinator.Queue[*shard]
+	*coordinator.Journal
 	index  int32
 	config *settings
-	log    Log
-
-	queue  chan command
-	loaded chan struct{} // closed when the partition was replayed, or could not be
-	stop   chan struct{} // closed by Coordinator.Close
-	done   chan struct{} // closed when loop has returned
 
 	transactions map[string]*transaction
 	markers      *markers
 	nextTimeouts time.Time // of the next look for transactions whose time is up
 	nextExpiry   time.Time // of the next look for transactional ids that may go
-	timer        Timer
-	armed        time.Time // when timer fires, zero while it is not set
-
-	records     []record.Record // of the commands since the last flush
-	recordBytes int
-	outbox      []outgoing
-	end         int64 // log end after our last append, or after the replay
-	// failure is set when the log cannot be read or written; the shard then
-	// only refuses.
-	failure error
 }
 
 func newShard(index int32, c *settings, l Log) *shard {
-	return &shard{
-		index: index, config: c, log: l,
-		queue:        make(chan command, queueLength),
-		loaded:       make(chan struct{}),
-		stop:         make(chan struct{}),
-		done:         make(chan struct{}),
+	s := &shard{
+		Queue: coordinator.NewQueue[*shard](answerTimeout),
+		index: index, config: c,
 		transactions: map[string]*transaction{},
 		markers:      newMarkers(c, index, l.LeaderEpoch()),
 	}
+	s.Journal = coordinator.NewJournal(coordinator.JournalConfig{
+		Log: l, Logger: c.logger, Coordinator: "transaction coordinator", Partition: index,
+		Failed: func() { s.transactions = map[string]*transaction{} },
+	})
+	return s
 }
 
 // loop replays the partition, then serves commands, timers and written markers
 // until stop closes.
 func (s *shard) loop() {
-	defer close(s.done)
-	s.timer = s.config.newTimer(time.Hour)
-	defer s.timer.Stop()
+	defer s.Ended()
+	alarm := coordinator.NewAlarm(s.config.newTimer(time.Hour), s.config.now)
+	defer alarm.Stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	go s.markers.run(ctx) // stopped and awaited when the loop returns
 	defer func() {
@@ -83,47 +50,24 @@ func (s *shard) loop() {
 		<-s.markers.stopped
 	}()
 	s.load()
-	close(s.loaded)
-	s.flush()
+	s.Loaded()
+	s.Flush()
 	for {
-		s.arm()
+		alarm.Set(s.nextCheck())
 		select {
-		case c := <-s.queue:
-			s.serve(c)
-			s.drain()
+		case c := <-s.Commands():
+			s.Serve(s, s.Journal, c)
+			s.Drain(s, s.Journal)
 		case list := <-s.markers.written:
 			s.complete(list)
-		case <-s.timer.Chan():
-			s.armed = time.Time{}
-		case <-s.stop:
+		case <-alarm.Chan():
+			alarm.Fired()
+		case <-s.Stopping():
 			return
 		}
 		s.fire()
-		s.flush()
+		s.Flush()
 	}
-}
-
-// drain serves commands that wait already, so that their records share a batch.
-func (s *shard) drain() {
-	for range drainLength {
-		if s.recordBytes >= batchBytes {
-			return
-		}
-		select {
-		case c := <-s.queue:
-			s.serve(c)
-		default:
-			return
-		}
-	}
-}
-
-func (s *shard) serve(c command) {
-	if s.failure != nil {
-		c.refuse(protocol.ErrNotCoordinator)
-		return
-	}
-	c.run(s)
 }
 
 // load brings the transactional ids back from the log, and hands over the
@@ -131,24 +75,13 @@ func (s *shard) serve(c command) {
 func (s *shard) load() {
 	began := s.config.now()
 	s.nextTimeouts, s.nextExpiry = began.Add(s.config.timeoutCheck), began.Add(s.config.expiryCheck)
-	records, skipped := 0, 0
-	err := s.log.Replay(func(b record.Batch, r record.Record) error {
-		s.end = b.LastOffset() + 1
+	records, skipped, ok := s.Load(errUnknownRecord, func(b record.Batch, r record.Record) error {
 		if b.IsControl() {
 			return nil
 		}
-		records++
-		if err := s.replay(r.Key, r.Value); err != nil {
-			skipped++
-			if !errors.Is(err, errUnknownRecord) || skipped == 1 {
-				s.config.logger.Warn("skipped a record of the transaction coordinator's log",
-					"partition", s.index, "offset", r.Offset, "error", err)
-			}
-		}
-		return nil
+		return s.replay(r.Key, r.Value)
 	})
-	if err != nil {
-		s.fail("load", err)
+	if !ok {
 		return
 	}
 	unfinished := 0
@@ -184,10 +117,7 @@ func (s *shard) replay(key, value []byte) error {
 func (s *shard) do(t *transaction, input func(*step)) (wrote bool) {
 	st := step{nowMs: s.config.now().UnixMilli(), nextProducerID: s.config.nextProducerID}
 	input(&st)
-	for _, r := range st.records {
-		s.recordBytes += len(r.Key) + len(r.Value)
-	}
-	s.records = append(s.records, st.records...)
+	s.Add(st.records...)
 	if st.decided {
 		s.handOver(t.outcome())
 	}
@@ -197,18 +127,18 @@ func (s *shard) do(t *transaction, input func(*step)) (wrote bool) {
 // handOver lets the markers be written when the decision is durable: a marker
 // of a decision that a crash undoes would split the transaction.
 func (s *shard) handOver(o *outcome) {
-	s.outbox = append(s.outbox, outgoing{durable: true, deliver: func(failure error) {
+	s.Answer(true, func(failure error) {
 		if failure == nil {
 			s.markers.add(o)
 		}
-	}})
+	})
 }
 
 // complete ends the transactions whose markers are written.
 func (s *shard) complete(list []*outcome) {
 	for _, o := range list {
 		t := s.transactions[o.transactionalID]
-		if s.failure != nil || t == nil || !t.preparing() || t.Producer != o.producer {
+		if s.Failure() != nil || t == nil || !t.preparing() || t.Producer != o.producer {
 			continue
 		}
 		s.do(t, t.complete)
@@ -219,7 +149,7 @@ func (s *shard) complete(list []*outcome) {
 // transactional ids that nobody uses.
 func (s *shard) fire() {
 	now := s.config.now()
-	if s.failure != nil {
+	if s.Failure() != nil {
 		return
 	}
 	if !now.Before(s.nextTimeouts) {
@@ -245,7 +175,7 @@ func (s *shard) abortTimedOut(nowMs int64) {
 		}
 		s.config.logger.Info("a transaction timed out and is aborted", "transactional_id", id,
 			"producer_id", t.ID, "timeout_ms", t.timeoutMs, "partitions", len(t.partitions))
-		if s.flushFull(); s.failure != nil {
+		if s.flushFull(); s.Failure() != nil {
 			return
 		}
 	}
@@ -257,10 +187,8 @@ func (s *shard) forgetExpired(nowMs int64) {
 			continue
 		}
 		delete(s.transactions, id)
-		r := tombstone(id, nowMs)
-		s.records = append(s.records, r)
-		s.recordBytes += len(r.Key)
-		if s.flushFull(); s.failure != nil {
+		s.Add(tombstone(id, nowMs))
+		if s.flushFull(); s.Failure() != nil {
 			return
 		}
 	}
@@ -268,83 +196,17 @@ func (s *shard) forgetExpired(nowMs int64) {
 
 // flushFull writes the records when they are enough for a batch.
 func (s *shard) flushFull() {
-	if s.recordBytes >= batchBytes {
-		s.flush()
+	if s.Full() {
+		s.Flush()
 	}
 }
 
-// arm sets the timer to the earliest deadline, if it would fire later than that.
-func (s *shard) arm() {
-	next := s.nextTimeouts
-	if s.nextExpiry.Before(next) {
-		next = s.nextExpiry
+// nextCheck is when fire next has something to look for.
+func (s *shard) nextCheck() time.Time {
+	if s.nextExpiry.Before(s.nextTimeouts) {
+		return s.nextExpiry
 	}
-	if !s.armed.IsZero() && !s.armed.After(next) {
-		return // fires early at worst, and is armed again then
-	}
-	s.armed = next
-	s.timer.Reset(max(next.Sub(s.config.now()), 0))
-}
-
-// flush writes the records of the commands since the last one as one batch,
-// then lets their answers go.
-func (s *shard) flush() {
-	if len(s.records) > 0 && s.failure == nil {
-		if err := s.write(); err != nil {
-			s.fail("append", err)
-		}
-	}
-	out := s.outbox
-	s.outbox = nil
-	if len(out) == 0 {
-		return
-	}
-	var failure error
-	if s.failure != nil {
-		failure = protocol.ErrNotCoordinator
-	}
-	var wait []outgoing
-	for _, o := range out {
-		if failure == nil && o.durable && s.end > 0 && s.log.MustWait() {
-			wait = append(wait, o)
-			continue
-		}
-		o.deliver(failure)
-	}
-	if len(wait) == 0 {
-		return
-	}
-	s.log.WhenDurable(s.end, func(err error) {
-		if err != nil {
-			err = protocol.ErrNotCoordinator
-		}
-		for _, o := range wait {
-			o.deliver(err)
-		}
-	})
-}
-
-func (s *shard) write() error {
-	batch, err := record.Builder{ProducerID: -1}.Build(s.records)
-	s.records, s.recordBytes = nil, 0
-	if err != nil {
-		return err
-	}
-	end, err := s.log.Append(batch)
-	if err != nil {
-		return err
-	}
-	s.end = end
-	return nil
-}
-
-// fail gives the shard up: what was promised to the log's readers cannot be
-// kept any more. Every request is refused.
-func (s *shard) fail(what string, err error) {
-	s.failure = err
-	s.config.logger.Error("transaction coordinator gave a partition up", "partition", s.index, "operation", what, "error", err)
-	s.transactions = map[string]*transaction{}
-	s.records, s.recordBytes = nil, 0
+	return s.nextTimeouts
 }
 
 // settings are the coordinator's, shared by its shards; read-only.

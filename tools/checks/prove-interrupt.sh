@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 rounds=${N:-6}
+mkdir -p .cache
 failed=0
 hit=0
 for round in $(seq "$rounds"); do
@@ -15,7 +16,7 @@ for round in $(seq "$rounds"); do
   if kill -INT "$gate" 2>/dev/null; then hit=$((hit + 1)); fi
   code=0
   wait "$gate" || code=$?
-  left=$(pgrep -g "$gate" || true)
+  left=$(pgrep -s "$gate" || true) # its session: compilers have groups of their own
   brokers=$(pgrep -f "$PWD/.cache/(worktrees|build).*/(fluxmq|fluxload)" || true)
   trees=$(git worktree list --porcelain | grep -c "^worktree .*/.cache/worktrees/$gate-" || true)
   data=$(find .cache/run -maxdepth 1 -name 'trial-*' 2>/dev/null | wc -l)

@@ -29,13 +29,24 @@ if [ "${#knobs[@]}" -lt 2 ]; then
 fi
 echo "seed $seed; ${#paths[@]} values watched, ${#knobs[@]} to change: ${knobs[*]}"
 
+# A kill falls at a random moment between the journal's appearance and the end of an apply. How long that is
+# is measured first, and is only a few milliseconds: no process can be started to wait for it.
+apply() { bin/fluxbench tune --journal "$journal" --apply "${knobs[@]}" >"$dir/out" 2>&1 & pid=$!; } # itself, not a subshell
+await_journal() { while [ ! -e "$journal" ] && kill -0 $pid 2>/dev/null; do :; done; }
+apply
+await_journal
+begin=${EPOCHREALTIME/[.,]/}
+wait $pid
+span=$((${EPOCHREALTIME/[.,]/} - begin))
+tune --undo >/dev/null
+echo "an apply takes $span µs from its journal to its end"
+
 half=0 none=0 all=0 finished=0
 for ((i = 1; i <= kills; i++)); do
-  # The shell waits for the journal, so that the kill falls among the writes, not into the start of the program.
-  bin/fluxbench tune --journal "$journal" --apply "${knobs[@]}" >"$dir/out" 2>&1 & # itself, not a subshell
-  pid=$!
-  while [ ! -e "$journal" ] && kill -0 $pid 2>/dev/null; do :; done
-  sleep "0.0$(printf %02d $((RANDOM % 31)))"
+  apply
+  await_journal
+  until=$((${EPOCHREALTIME/[.,]/} + RANDOM * span / 32768))
+  while [ ${EPOCHREALTIME/[.,]/} -lt $until ]; do :; done
   kill -9 $pid 2>/dev/null || true # it may have ended
   code=0; wait $pid 2>/dev/null || code=$?
   [ $code = 137 ] || finished=$((finished + 1))

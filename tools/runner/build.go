@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"fluxmq/profiles"
@@ -128,9 +129,13 @@ func (b build) run(ctx context.Context) error {
 	cmd.Dir, cmd.Env = b.dir, append(os.Environ(), b.env...)
 	var words bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &words, &words
+	// What the build tool starts is in its group, and ends with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
+			awaitGroup(cmd.Process)
 		}
 		return fmt.Errorf("build of %s: %w\n%s\n%s", b.role, err, b, lastLines(words.String(), tailLines))
 	}
@@ -138,6 +143,20 @@ func (b build) run(ctx context.Context) error {
 		return fmt.Errorf("build of %s left no %s", b.role, b.output)
 	}
 	return nil
+}
+
+// groupGrace is how long the members of a killed group may take to be gone.
+const groupGrace = 2 * time.Second
+
+// awaitGroup waits until a group that was killed is gone. p is its leader, nil
+// where none was started.
+func awaitGroup(p *os.Process) {
+	if p == nil {
+		return
+	}
+	for deadline := time.Now().Add(groupGrace); syscall.Kill(-p.Pid, 0) == nil && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func lastLines(text string, n int) string {

@@ -147,6 +147,10 @@ type Log struct {
 	syncMu  sync.Mutex
 	syncing []*segment // what the sync under way covers; kept for its memory
 
+	// snapshotMu makes writing of producer snapshots one at a time: retention
+	// writes that of a segment which Seal may be at. Nothing is taken under it.
+	snapshotMu sync.Mutex
+
 	// mu guards all that follows, and the segments' fields.
 	mu        sync.Mutex
 	cfg       Config
@@ -434,7 +438,7 @@ func (l *Log) seal(sync bool) error {
 			return err
 		}
 		if snapshot != nil && next > s.base {
-			if err := replaceFileLazily(l.fs, filepath.Join(l.dir, fileName(next, ".snapshot")), snapshot, sync); err != nil {
+			if err := l.writeSnapshot(next, snapshot, sync); err != nil {
 				return err
 			}
 		}
@@ -442,6 +446,13 @@ func (l *Log) seal(sync bool) error {
 		s.mem, s.rollSnapshot = nil, nil
 		l.mu.Unlock()
 	}
+}
+
+// writeSnapshot writes the producer snapshot at an offset.
+func (l *Log) writeSnapshot(at int64, state []byte, sync bool) error {
+	l.snapshotMu.Lock()
+	defer l.snapshotMu.Unlock()
+	return replaceFileLazily(l.fs, l.Path(fileName(at, ".snapshot")), state, sync)
 }
 
 // baseAfter is where the segment after s begins, -1 when s is gone; mu is held.
@@ -740,7 +751,7 @@ func (l *Log) writeClosing(active *segment) error {
 			return err
 		}
 	}
-	if err := replaceFileLazily(l.fs, filepath.Join(l.dir, fileName(l.logEnd, ".snapshot")), l.producers.snapshot(), false); err != nil {
+	if err := l.writeSnapshot(l.logEnd, l.producers.snapshot(), false); err != nil {
 		return err
 	}
 	for _, s := range l.segments {

@@ -778,8 +778,7 @@ func (l *Log) replayProducers(from int64, recovered bool) error {
 		}
 		// The snapshot here is missing or damaged, or older than what was
 		// scanned. It is made again while the log before it is there to tell.
-		name := l.Path(fileName(l.segments[i+1].base, ".snapshot"))
-		if err := replaceFileLazily(l.fs, name, l.producers.snapshot(), true); err != nil {
+		if err := l.writeSnapshot(l.segments[i+1].base, l.producers.snapshot(), true); err != nil {
 			return err
 		}
 	}

@@ -105,7 +105,7 @@ func (l *Log) deleteOldest(n int) error {
 	if snapshot != nil {
 		// Seal has not come to it: what producers did before the log start, and which
 		// of their transactions are open, stands nowhere else any more.
-		errs = append(errs, replaceFileLazily(l.fs, l.Path(fileName(first, ".snapshot")), snapshot, false))
+		errs = append(errs, l.writeSnapshot(first, snapshot, false))
 	}
 	for _, s := range old {
 		errs = append(errs, l.renameDeleted(s, append(slices.Clone(segmentSuffixes), ".snapshot")))

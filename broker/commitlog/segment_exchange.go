@@ -111,8 +111,7 @@ func (l *Log) placeOf(old []*segment) (int, error) {
 // it finds what is left of those transactions just as well: the records behind
 // the snapshot, and nothing is left before it that must be hidden.
 func (l *Log) forgetDecided(base int64) error {
-	name := l.Path(fileName(base, ".snapshot"))
-	b, err := readFile(l.fs, name, maxSidecarBytes)
+	b, err := readFile(l.fs, l.Path(fileName(base, ".snapshot")), maxSidecarBytes)
 	if notExist(err) {
 		return nil
 	}
@@ -126,7 +125,7 @@ func (l *Log) forgetDecided(base int64) error {
 	for _, p := range state.entries {
 		p.transactionStart = -1
 	}
-	return replaceFileLazily(l.fs, name, state.snapshot(), true)
+	return l.writeSnapshot(base, state.snapshot(), true)
 }
 
 // swapIn is step 2.

@@ -32,18 +32,14 @@ var errNoKey = errors.New("a record without a key")
 
 // counters opens the shards of all partitions but the one whose log is nil.
 func counters(t *testing.T, timeout time.Duration, logs *[counterPartitions]*memlog.Log) *Shards[*counter] {
-	c := NewShards(func() int32 { return counterPartitions }, func(index int32) (*counter, bool) {
-		l := logs[index]
-		if l == nil {
-			return nil, false
-		}
+	c := NewShards(func() int32 { return counterPartitions }, func(index int32) *memlog.Log { return logs[index] }, func(index int32, l *memlog.Log) *counter {
 		s := &counter{Queue: NewQueue[*counter](timeout), counts: map[string]int{}}
 		s.Journal = NewJournal(JournalConfig{
 			Log: l, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Coordinator: "counter", Partition: index,
 			Failed: func() { clear(s.counts) },
 		})
 		go s.loop() // stopped and awaited by Close
-		return s, true
+		return s
 	})
 	t.Cleanup(c.Close)
 	return c

@@ -17,26 +17,28 @@ func oneLog(l *memlog.Log) *[counterPartitions]*memlog.Log {
 	return &logs
 }
 
+// awaitBatches waits until a shard has written so many.
+func awaitBatches(t *testing.T, l *memlog.Log, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); l.Count() < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d batches after a minute, want %d", l.Count(), n)
+		}
+	}
+}
+
 func TestAnswersWaitForTheDisk(t *testing.T) {
 	l := &memlog.Log{Waits: true}
 	c := counters(t, time.Minute, oneLog(l))
-	awaitBatches := func(n int) {
-		t.Helper()
-		for deadline := time.Now().Add(time.Minute); l.Count() < n; time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%d batches after a minute, want %d", l.Count(), n)
-			}
-		}
-	}
 	first := count(t.Context(), c, "a")
-	awaitBatches(1)
+	awaitBatches(t, l, 1)
 	if _, is := first.Now(); is {
 		t.Error("it was answered before the disk had it")
 	}
 	l.Sync(nil)
 	expectCount(t, "when the disk has it", first.Wait(t.Context()), 1, nil)
 	second := count(t.Context(), c, "a")
-	awaitBatches(2)
+	awaitBatches(t, l, 2)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		l.Sync(memlog.ErrDisk) // refuses who waits already
 		if got, is := second.Now(); is {

@@ -29,10 +29,18 @@ type Shards[S Shard[S]] struct {
 }
 
 // NewShards returns no shards yet. partitions tells how many partitions the
-// topic has, 0 while it does not exist; start makes a shard and starts its
-// goroutine, which Close stops and awaits, or reports that the partition is not hosted here.
-func NewShards[S Shard[S]](partitions func() int32, start func(index int32) (s S, hosted bool)) *Shards[S] {
-	return &Shards[S]{partitions: partitions, start: start, shards: map[int32]S{}}
+// topic has, 0 while it does not exist; log returns the log of one, nil when it is
+// not hosted here; start makes its shard and starts the goroutine, which Close
+// stops and awaits.
+func NewShards[S Shard[S], L comparable](partitions func() int32, log func(index int32) L, start func(index int32, l L) S) *Shards[S] {
+	return &Shards[S]{partitions: partitions, shards: map[int32]S{}, start: func(index int32) (s S, hosted bool) {
+		var none L
+		l := log(index)
+		if l == none {
+			return s, false
+		}
+		return start(index, l), true
+	}}
 }
 
 // At returns the shard of one partition.

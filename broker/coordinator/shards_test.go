@@ -90,7 +90,8 @@ func TestShardsThatAreNotThere(t *testing.T) {
 	if err := none.Start(t.Context()); err == nil {
 		t.Error("Start found partitions that are not hosted")
 	}
-	empty := NewShards(func() int32 { return 0 }, func(int32) (*counter, bool) { t.Fatal("a shard of no topic"); return nil, false })
+	noLog := func(int32) *memlog.Log { t.Error("a log of no topic was asked for"); return nil }
+	empty := NewShards(func() int32 { return 0 }, noLog, func(int32, *memlog.Log) *counter { return nil })
 	expectCount(t, "no topic", count(t.Context(), empty, "a").Wait(t.Context()), 0, protocol.ErrNotCoordinator)
 	if got := total(t, empty); len(got) != 0 {
 		t.Errorf("no shard counted %v", got)
@@ -104,13 +105,7 @@ func TestClose(t *testing.T) {
 	}
 	c := counters(t, time.Minute, logs)
 	waits := count(t.Context(), c, "a")
-	for { // until the shard has written
-		if s, err := c.Of("a"); err != nil {
-			t.Fatal(err)
-		} else if s.Idle() {
-			break
-		}
-	}
+	awaitBatches(t, logs[protocol.CoordinatorPartition("a", counterPartitions)], 1)
 	c.Close()
 	c.Close()
 	expectCount(t, "what waited", waits.Wait(t.Context()), 0, protocol.ErrNotCoordinator)

@@ -174,14 +174,10 @@ func New(c Config) *Coordinator {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
-	co.shards = coordinator.NewShards(c.Partitions, func(index int32) (*shard, bool) {
-		l := c.Log(index)
-		if l == nil {
-			return nil, false
-		}
+	co.shards = coordinator.NewShards(c.Partitions, c.Log, func(index int32, l Log) *shard {
 		sh := newShard(index, s, l)
 		go sh.loop() // stopped and awaited by Close
-		return sh, true
+		return sh
 	})
 	if co.shareState != nil {
 		var ctx context.Context

@@ -13,9 +13,8 @@ import (
 
 // shard owns the groups of one partition of __consumer_offsets. Its goroutine
 // (loop) serves the queue and the timers; a request that finds the shard idle
-// is served by its caller (serveHere), which saves two switches of goroutines:
-// 10,000 groups of one member that heartbeat every 3 s took 13 % of a core without, see
-// broker/compat/results/group-scale.json for with.
+// is served by its caller (serveHere), which saves two switches of goroutines.
+// What heartbeats cost: broker/compat/results/group-scale.json.
 type shard struct {
 	*coordinator.Queue[*shard]
 	index  int32

@@ -64,6 +64,9 @@ func TestHeartbeatOfAConsumerGroup(t *testing.T) {
 	b.consumer("g", 1)
 	in := kmsg.NewPtrHeartbeatRequest()
 	in.Group, in.MemberID = "g", "nobody"
+	if code, served := b.Groups.HeartbeatNow(in); served {
+		t.Errorf("HeartbeatNow answered %d for a consumer group", code)
+	}
 	b.expect("nobody", b.serveHeartbeat(4, in), kerr.UnknownMemberID)
 }
 

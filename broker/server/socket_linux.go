@@ -20,18 +20,19 @@ func readOnce(fd uintptr, b []byte) (int, error) {
 	if len(b) == 0 || len(b) > shortCall {
 		return unix.Read(int(fd), b)
 	}
-	n, _, errno := syscall.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
-	if errno != 0 {
-		return -1, errno
-	}
-	return int(n), nil
+	return untold(unix.SYS_READ, fd, b)
 }
 
 func writeOnce(fd uintptr, b []byte) (int, error) {
 	if len(b) == 0 || len(b) > shortCall {
 		return unix.Write(int(fd), b)
 	}
-	n, _, errno := syscall.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return untold(unix.SYS_WRITE, fd, b)
+}
+
+// untold makes a call that the scheduler is not told of.
+func untold(call, fd uintptr, b []byte) (int, error) {
+	n, _, errno := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 	if errno != 0 {
 		return -1, errno
 	}

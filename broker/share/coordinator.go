@@ -29,7 +29,6 @@ import (
 
 	"fluxmq/broker/config"
 	"fluxmq/broker/coordinator"
-	"fluxmq/broker/protocol"
 )
 
 // StateTopic is where the state of share partitions is stored.
@@ -106,14 +105,10 @@ func New(c Config) *Coordinator {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
-	co.shards = coordinator.NewShards(c.Partitions, func(index int32) (*shard, bool) {
-		l := c.Log(index)
-		if l == nil {
-			return nil, false
-		}
+	co.shards = coordinator.NewShards(c.Partitions, c.Log, func(index int32, l Log) *shard {
 		sh := newShard(index, s, l)
 		go sh.loop() // stopped and awaited by Close
-		return sh, true
+		return sh
 	})
 	return co
 }
@@ -131,9 +126,3 @@ func (c *Coordinator) Start(ctx context.Context) error {
 // Close stops all shards and waits for them. Requests that wait, and later
 // ones, are answered NOT_COORDINATOR.
 func (c *Coordinator) Close() { c.shards.Close() }
-
-// PartitionOf returns the partition of __share_group_state that a key lives
-// in, of count.
-func PartitionOf(key Key, count int32) int32 {
-	return protocol.CoordinatorPartition(key.String(), count)
-}

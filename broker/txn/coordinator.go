@@ -25,7 +25,6 @@ import (
 
 	"fluxmq/broker/config"
 	"fluxmq/broker/coordinator"
-	"fluxmq/broker/protocol"
 )
 
 // StateTopic is where transactional ids are stored.
@@ -99,14 +98,10 @@ func New(c Config) *Coordinator {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
-	co.shards = coordinator.NewShards(c.Partitions, func(index int32) (*shard, bool) {
-		l := c.Log(index)
-		if l == nil {
-			return nil, false
-		}
+	co.shards = coordinator.NewShards(c.Partitions, c.Log, func(index int32, l Log) *shard {
 		sh := newShard(index, s, l)
 		go sh.loop() // stopped and awaited by Close
-		return sh, true
+		return sh
 	})
 	return co
 }
@@ -125,9 +120,3 @@ func (c *Coordinator) Start(ctx context.Context) error {
 // Close stops all shards and waits for them. Requests that wait, and later
 // ones, are answered NOT_COORDINATOR.
 func (c *Coordinator) Close() { c.shards.Close() }
-
-// PartitionOf returns the partition of __transaction_state that a
-// transactional id lives in, of count.
-func PartitionOf(transactionalID string, count int32) int32 {
-	return protocol.CoordinatorPartition(transactionalID, count)
-}

@@ -216,7 +216,8 @@ func TestTopicCommands(t *testing.T) {
 		topic offsets orders:0,1 --time earliest
 		topic offsets orders:0,1 --time 2000-01-01T00:00:00.000
 		topic offsets orders:0,1 --time 2100-01-01T00:00:00.000 -o json
-		topic offsets orders:0 --time max-timestamp -o yaml
+		produce orders --partition 2 < "one\n"
+		topic offsets orders:2 --time max-timestamp -o yaml
 		topic offsets orders:99
 		topic offsets absent
 		topic offsets orders:x

@@ -47,6 +47,8 @@ func networkSettings() []Setting {
 		dynamic(broker("max.connections.per.ip.overrides", String, "", addressLimits(), "Exceptions to max.connections.per.ip as address:count, comma-separated. Host names other than localhost are refused: they are not looked up.")),
 		dynamic(broker("max.connection.creation.rate", Int, "2147483647", atLeast(0), "Most new connections a second; further ones wait to be accepted.")),
 		broker("connections.max.idle.ms", Long, "600000", Rule{}, "Close a connection idle this long, in milliseconds; negative never."),
+		broker("fluxmq.heartbeat.coalescing.ms", Int, "10", between(0, 1000),
+			"How long a request may wait on a connection whose last 8 requests were heartbeats of groups, in milliseconds: such connections are read together, so that waking up is paid once for many. Any other request makes it an ordinary connection again. 0 is off, as in Kafka. Linux only. Not a Kafka key."),
 		broker("max.incremental.fetch.session.cache.slots", Int, "1000", atLeast(0), "Incremental fetch sessions kept at once; 0 switches them off."),
 		broker("fetch.max.bytes", Int, "57671680", atLeast(1024), "Most bytes one Fetch is answered with, whatever the client asks."),
 		{Name: "authorizer.class.name", Type: String, unbuilt: notBuilt("authorization is not built; a broker that ignored this would let everyone in", ""),

@@ -48,6 +48,7 @@ type Node struct {
 	MaxConnectionCreationRate                    int            // new connections a second
 	TelemetryMaxBytes                            int32
 	ConnectionsMaxIdle                           time.Duration // negative: never
+	HeartbeatCoalescing                          time.Duration // 0: off
 	FetchSessionSlots                            int
 	FetchMaxBytes                                int32
 	MessageMaxBytes                              int32
@@ -218,6 +219,7 @@ func (n *Node) fill() error {
 	n.SocketSendBufferBytes = int(n.whole("socket.send.buffer.bytes"))
 	n.SocketRecvBufferBytes = int(n.whole("socket.receive.buffer.bytes"))
 	n.ConnectionsMaxIdle = n.millis("connections.max.idle.ms")
+	n.HeartbeatCoalescing = n.millis("fluxmq.heartbeat.coalescing.ms")
 	n.FetchSessionSlots = int(n.whole("max.incremental.fetch.session.cache.slots"))
 	n.FetchMaxBytes = int32(n.whole("fetch.max.bytes"))
 	n.TelemetryMaxBytes = int32(n.whole("telemetry.max.bytes"))

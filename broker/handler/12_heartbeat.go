@@ -23,8 +23,8 @@ func (h *Handler) heartbeatNow(r *Request, out *Response) bool {
 		call = new(heartbeatCall)
 	}
 	defer h.heartbeatCalls.Put(call)
-	call.request.Version = r.Version
-	if protocol.DecodeHeartbeat(&call.request, r.Body) != nil {
+	call.request = kmsg.HeartbeatRequest{Version: r.Version}
+	if protocol.DecodeInto(&call.request, r.Body) != nil {
 		return false // handleHeartbeat's caller tells it
 	}
 	var begin time.Time
@@ -47,7 +47,15 @@ func (h *Handler) heartbeatNow(r *Request, out *Response) bool {
 
 // handleHeartbeat keeps a member's session.
 func handleHeartbeat(h *Handler, ctx context.Context, r *Request, in kmsg.Request) Answer {
+	reply := h.Groups.Heartbeat(ctx, in.(*kmsg.HeartbeatRequest))
+	if code, is := reply.Now(); is {
+		return Answer{Response: heartbeatAnswer(code)}
+	}
+	return Answer{Wait: func(ctx context.Context) kmsg.Response { return heartbeatAnswer(reply.Wait(ctx)) }}
+}
+
+func heartbeatAnswer(code int16) kmsg.Response {
 	response := kmsg.NewPtrHeartbeatResponse()
-	response.ErrorCode = h.Groups.Heartbeat(ctx, in.(*kmsg.HeartbeatRequest)).Wait(ctx)
-	return Answer{Response: response}
+	response.ErrorCode = code
+	return response
 }

@@ -45,8 +45,14 @@ func handleStreamsGroupHeartbeat(h *Handler, ctx context.Context, r *Request, in
 	}
 	from := group.Client{ID: string(r.ClientID), Host: r.Peer}
 	reply := h.Groups.StreamsHeartbeat(ctx, from, q)
+	answer, is := reply.Now()
+	if is && len(answer.Create) == 0 {
+		return Answer{Response: answer.Response} // most heartbeats change nothing
+	}
 	return Answer{Wait: func(ctx context.Context) kmsg.Response {
-		answer := reply.Wait(ctx)
+		if !is {
+			answer = reply.Wait(ctx)
+		}
 		if len(answer.Create) == 0 {
 			return answer.Response
 		}

@@ -23,6 +23,8 @@ type Sources struct {
 	Rebalances func() int64
 	// Connections counts open connections by listener name.
 	Connections func() map[string]int
+	// Parked counts those that are read together (fluxmq.heartbeat.coalescing.ms).
+	Parked func() int
 	// SocketBytes sums what went over connections, open and ended, by listener name.
 	SocketBytes func() map[string]SocketBytes
 	// ActiveController tells whether this node is the active controller.
@@ -371,6 +373,9 @@ func (s *scrape) node() {
 		for _, listener := range slices.Sorted(maps.Keys(byListener)) {
 			s.send(connectionCount, float64(byListener[listener]), listener)
 		}
+	}
+	if from.Parked != nil {
+		s.send(connectionsParked, float64(from.Parked()))
 	}
 	if from.SocketBytes != nil {
 		byListener := from.SocketBytes()

@@ -73,6 +73,7 @@ const (
 	rebalances
 	connectionsAccepted
 	connectionsRefused
+	connectionsParked
 	malformedRequests
 	omittedPartitions
 	produceByteRate
@@ -150,6 +151,7 @@ var definitions = [...]Definition{
 	rebalances:          {Name: "fluxmq_group_rebalances_total", Kind: KindCounter, Unit: "rebalances", Help: "Generations that consumer groups began."},
 	connectionsAccepted: {Name: "fluxmq_connections_accepted_total", Kind: KindCounter, Unit: "connections", Help: "Client connections accepted."},
 	connectionsRefused:  {Name: "fluxmq_connections_refused_total", Kind: KindCounter, Unit: "connections", Help: "Client connections closed at once because of a connection limit."},
+	connectionsParked:   {Name: "fluxmq_connections_parked", Kind: KindGauge, Unit: "connections", Help: "Open client connections that carry nothing but heartbeats and are read together (fluxmq.heartbeat.coalescing.ms)."},
 	malformedRequests:   {Name: "fluxmq_malformed_requests_total", Kind: KindCounter, Unit: "requests", Help: "Requests that closed their connection because they could not be read or answered."},
 	produceByteRate:     {Name: "kafka_server_produce_byte_rate", Kind: KindGauge, Unit: "bytes per second", Labels: quotaLabels, Help: "Bytes of Produce requests a second, of clients that a quota for them binds."},
 	fetchByteRate:       {Name: "kafka_server_fetch_byte_rate", Kind: KindGauge, Unit: "bytes per second", Labels: quotaLabels, Help: "Bytes of Fetch responses a second, of clients that a quota for them binds."},

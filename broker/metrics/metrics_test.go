@@ -35,6 +35,7 @@ func busy() *Registry {
 			return []Group{{ID: "g", Members: 2, Offsets: []GroupOffset{{"a", 0, 7}, {"a", 1, 3}, {"gone", 0, 1}}}}
 		},
 		Connections: func() map[string]int { return map[string]int{"PLAINTEXT": 3} },
+		Parked:      func() int { return 2 },
 		SocketBytes: func() map[string]SocketBytes { return map[string]SocketBytes{"PLAINTEXT": {Incoming: 70, Outgoing: 9}} },
 		Rebalances:  func() int64 { return 3 },
 		Usages: func() []Usage {
@@ -164,6 +165,7 @@ func TestValues(t *testing.T) {
 	check(0, "kafka_consumergroup_lag", "consumergroup", "g", "partition", "1", "topic", "a")
 	check(5, "kafka_consumergroup_lag_sum", "consumergroup", "g", "topic", "a")
 	check(3, "kafka_server_socket_server_metrics_connection_count", "listener", "PLAINTEXT")
+	check(2, "fluxmq_connections_parked")
 	check(70, "kafka_server_socket_server_metrics_incoming_byte_total", "listener", "PLAINTEXT")
 	check(9, "kafka_server_socket_server_metrics_outgoing_byte_total", "listener", "PLAINTEXT")
 	check(12.5, "kafka_server_produce_byte_rate", "client_id", "c", "user", "u")

@@ -22,6 +22,7 @@ func (n *Node) fillMetrics() {
 		Groups:           n.listGroups,
 		Rebalances:       func() int64 { return n.groups.Counters().Rebalances },
 		Connections:      n.countConnections,
+		Parked:           n.server.Parked,
 		SocketBytes:      n.countSocketBytes,
 		ActiveController: func() bool { return true },
 		Brokers:          func() int { return 1 },

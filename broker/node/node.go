@@ -166,7 +166,7 @@ func (n *Node) listen() error {
 	n.server = &server.Server{
 		Handler: n.handler, Log: n.logger("server"), Metrics: n.metrics,
 		MaxRequestBytes: s.SocketRequestMaxBytes, MaxConnections: s.MaxConnections, MaxConnectionsPerIP: s.MaxConnectionsPerIP,
-		MaxIdle: s.ConnectionsMaxIdle, SendBuffer: s.SocketSendBufferBytes, ReceiveBuffer: s.SocketRecvBufferBytes,
+		MaxIdle: s.ConnectionsMaxIdle, HeartbeatCoalescing: s.HeartbeatCoalescing, SendBuffer: s.SocketSendBufferBytes, ReceiveBuffer: s.SocketRecvBufferBytes,
 		FrameMemory: frameMemory, Admit: n.quotas.Connection, Ended: n.connectionEnded,
 	}
 	for i := range s.Listeners {

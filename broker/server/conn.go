@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -87,10 +88,18 @@ type conn struct {
 
 	// mutedUntil is until when nothing is read, see mute.go; nil: read.
 	mutedUntil atomic.Pointer[time.Time]
+
+	// beats counts the heartbeats since another request, see park.go.
+	beats int
+	held  held
+	// socket guards tcp against those that end the connection from outside: it is
+	// another one after parking, and nil meanwhile.
+	socket sync.Mutex
 }
 
 func newConn(s *Server, tcp *net.TCPConn, listener int) (*conn, error) {
-	raw, err := tcp.SyscallConn()
+	c := &conn{s: s, drained: make(chan struct{}, 1)}
+	err := c.attach(tcp)
 	if s.SendBuffer > 0 {
 		err = errors.Join(err, tcp.SetWriteBuffer(s.SendBuffer))
 	}
@@ -100,13 +109,26 @@ func newConn(s *Server, tcp *net.TCPConn, listener int) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{s: s, tcp: tcp, raw: raw, drained: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.readable = c.readReady
 	c.req.Peer, c.req.PeerPort = peerOf(tcp)
 	c.req.Listener, c.req.Connection = listener, s.connections.Add(1)
-	c.w.init(tcp, raw)
 	return c, nil
+}
+
+// attach makes tcp the connection's socket.
+func (c *conn) attach(tcp *net.TCPConn) error {
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	c.socket.Lock()
+	c.tcp = tcp
+	c.socket.Unlock()
+	c.raw = raw
+	c.w.init(tcp, raw)
+	c.midFrame, c.idleSet = false, time.Time{}
+	return nil
 }
 
 // peerOf is the client's host as Kafka shows it, and its port.
@@ -118,10 +140,17 @@ func peerOf(tcp *net.TCPConn) (host, port string) {
 	return "/" + host, port
 }
 
+// remote is the client's address, for log lines.
+func (c *conn) remote() string { return net.JoinHostPort(c.req.Peer[1:], c.req.PeerPort) }
+
 // run serves the connection until the client leaves, misbehaves or the broker
-// stops. It returns when both goroutines are done and the socket is closed.
+// stops. It returns when both goroutines are done and the socket is closed, or
+// with errParked when the connection has been given to the parking lot.
 func (c *conn) run() error {
 	err := c.read()
+	if err == errParked {
+		return err
+	}
 	if !errors.Is(err, errStopping) {
 		c.cancel(err)
 	}
@@ -142,14 +171,33 @@ func (c *conn) run() error {
 func (c *conn) drain() {
 	c.stopping.Store(true)
 	c.cancel(errStopping)
-	// An error means that the connection has ended already.
-	_ = c.tcp.SetReadDeadline(time.Unix(1, 0))
+	c.socket.Lock()
+	defer c.socket.Unlock()
+	if c.tcp != nil {
+		// An error means that the connection has ended already.
+		_ = c.tcp.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// abort closes the socket under those who use it.
+func (c *conn) abort() {
+	c.socket.Lock()
+	defer c.socket.Unlock()
+	if c.tcp != nil {
+		_ = c.tcp.Close() // the connection's goroutines notice and end
+	}
 }
 
 // read is the loop of the connection's own goroutine.
 func (c *conn) read() error {
+	if err := c.takeUp(); err != nil {
+		return errors.Join(err, c.flush())
+	}
 	for {
 		frame, large, err := c.next()
+		if err == errParked {
+			return err
+		}
 		if err != nil {
 			return errors.Join(err, c.flush())
 		}
@@ -197,6 +245,9 @@ func (c *conn) next() (frame []byte, large *buffer, err error) {
 		}
 		if err := c.flush(); err != nil {
 			return nil, nil, err
+		}
+		if have == 0 && c.park() {
+			return nil, nil, errParked
 		}
 		c.makeRoom(lengthSize + size)
 		if err := c.setDeadline(have > 0, size); err != nil {
@@ -391,7 +442,19 @@ func (c *conn) serve(frame []byte) error {
 			return err
 		}
 	}
-	var err error
+	if err := c.parse(frame); err != nil {
+		return err
+	}
+	if c.pending.Load() > 0 {
+		return c.serveSlot(c.s.newSlot())
+	}
+	before, begin := len(c.out.Bytes), time.Now()
+	c.s.Handler.Serve(c.ctx, &c.req, &c.out)
+	return c.finish(before, begin)
+}
+
+// parse makes a frame the connection's request.
+func (c *conn) parse(frame []byte) (err error) {
 	c.req.Header, c.req.Body, err = protocol.ParseHeader(frame)
 	if err != nil {
 		return fmt.Errorf("a request header: %w", err)
@@ -400,11 +463,11 @@ func (c *conn) serve(frame []byte) error {
 	if !bytes.Equal(c.clientID, c.req.ClientID) {
 		c.clientID = append(c.clientID[:0], c.req.ClientID...)
 	}
-	if c.pending.Load() > 0 {
-		return c.serveSlot(c.s.newSlot())
-	}
-	before, begin := len(c.out.Bytes), time.Now()
-	c.s.Handler.Serve(c.ctx, &c.req, &c.out)
+	return nil
+}
+
+// finish does what follows from serving c.req into c.out, which had before bytes.
+func (c *conn) finish(before int, begin time.Time) error {
 	c.mute(&c.out)
 	switch {
 	case c.out.Close != nil:
@@ -414,6 +477,7 @@ func (c *conn) serve(frame []byte) error {
 		c.out.Close = nil
 		return err
 	case c.out.Wait != nil:
+		c.beats = 0
 		s := c.s.newSlot()
 		s.key, s.begin = c.req.Key, begin
 		s.response.Wait, s.response.Ready, s.response.Serial = c.out.Wait, c.out.Ready, c.out.Serial
@@ -424,6 +488,7 @@ func (c *conn) serve(frame []byte) error {
 		}
 		return c.enqueue(s)
 	}
+	c.countBeat()
 	c.s.Metrics.RequestTime(c.req.Key, time.Since(begin))
 	if len(c.out.Ranges) > 0 || len(c.out.Bytes) >= flushSize {
 		return c.flush()

@@ -8,6 +8,9 @@
 // completes the slots, so that later requests of the connection are read and
 // appended meanwhile: that is what makes group commit pay.
 //
+// Of a connection that carries nothing but heartbeats even the one goroutine ends:
+// it is parked, and read together with the others of its kind, see park.go.
+//
 // A client over its quota is silenced: its connection is muted, which is to
 // say that nothing more is read from it for a while (KIP-219).
 package server

@@ -36,7 +36,6 @@ type Server struct {
 	MaxRequestBytes int32
 	// MaxConnections is max.connections; more are closed at once.
 	MaxConnections int
-	// MaxIdle is connections.max.idle.ms.
 	// MaxIdle is connections.max.idle.ms; negative is for ever.
 	MaxIdle time.Duration
 	// SendBuffer and ReceiveBuffer are the socket's buffers in bytes; -1 is the kernel's choice.
@@ -55,7 +54,12 @@ type Server struct {
 	// closed (KIP-612).
 	Admit func(from netip.Addr) time.Duration
 
+	// HeartbeatCoalescing is fluxmq.heartbeat.coalescing.ms: how long a connection
+	// with nothing but heartbeats may wait to be read. 0: it is read at once.
+	HeartbeatCoalescing time.Duration
+
 	frames *framePool
+	lot    lot
 	slots  sync.Pool // *slot
 	quiet  limiter   // for log lines that clients can cause
 
@@ -215,21 +219,28 @@ func (s *Server) start(tcp *net.TCPConn, listener int) {
 	s.mu.Unlock()
 	s.Metrics.ConnectionsAccepted.Add(1)
 	// Ends when the client leaves or Stop drains it; Serve waits for it.
-	go func() {
-		defer s.running.Done()
-		err := c.admitAndRun()
-		if s.Ended != nil {
-			s.Ended(c.req.Connection)
-		}
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.ended[listener].add(c)
-		if s.byHost[c.req.Peer]--; s.byHost[c.req.Peer] == 0 {
-			delete(s.byHost, c.req.Peer)
-		}
-		s.mu.Unlock()
-		s.logEnd(c, err)
-	}()
+	go s.carry(c, c.admitAndRun)
+}
+
+// carry runs a connection until it ends, or until it is parked: then its next
+// run comes from the lot.
+func (s *Server) carry(c *conn, run func() error) {
+	err := run()
+	if err == errParked {
+		return
+	}
+	defer s.running.Done()
+	if s.Ended != nil {
+		s.Ended(c.req.Connection)
+	}
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.ended[c.req.Listener].add(c)
+	if s.byHost[c.req.Peer]--; s.byHost[c.req.Peer] == 0 {
+		delete(s.byHost, c.req.Peer)
+	}
+	s.mu.Unlock()
+	s.logEnd(c, err)
 }
 
 // logEnd logs why a connection ended, unless that is its normal end.
@@ -239,12 +250,12 @@ func (s *Server) logEnd(c *conn, err error) {
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return
 	case errors.Is(err, errIdle), errors.Is(err, errTooMany):
-		s.Log.Debug("A connection was closed", "peer", c.tcp.RemoteAddr().String(), "reason", err)
+		s.Log.Debug("A connection was closed", "peer", c.remote(), "reason", err)
 		return
 	}
 	s.Metrics.MalformedRequests.Add(1)
 	if s.quiet.allow() {
-		s.Log.Warn("A connection was closed", "peer", c.tcp.RemoteAddr().String(), "client_id", string(c.clientID), "reason", err)
+		s.Log.Warn("A connection was closed", "peer", c.remote(), "client_id", string(c.clientID), "reason", err)
 	}
 }
 
@@ -254,6 +265,10 @@ func (s *Server) Connections() int {
 	defer s.mu.Unlock()
 	return len(s.conns)
 }
+
+// Parked is the number of open connections that carry nothing but heartbeats
+// (HeartbeatCoalescing).
+func (s *Server) Parked() int { return s.lot.size() }
 
 // ConnectionsOf is the number of open connections by listener, in the order
 // in which they were opened.
@@ -296,6 +311,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		open = append(open, c)
 	}
 	s.mu.Unlock()
+	s.lot.close()
 	for _, c := range open {
 		c.drain()
 	}
@@ -309,7 +325,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	case <-drained:
 	case <-ctx.Done():
 		for _, c := range open {
-			_ = c.tcp.Close() // its goroutines notice and end
+			c.abort()
 		}
 		<-drained
 	}

@@ -35,6 +35,7 @@ const (
 	doFile   = 'f' // a range of the test's file: position and size follow
 	doMute   = 'm' // the body back, and silence for as many milliseconds as follow
 	doMuteAt = 'M' // the same, when the test lets it
+	doFlood  = 'n' // more than a socket takes at once
 )
 
 type fakeHandler struct {
@@ -60,6 +61,8 @@ func (f *fakeHandler) Serve(ctx context.Context, r *handler.Request, out *handle
 	switch what {
 	case doEcho:
 		answer(out, r.Body, 0)
+	case doFlood:
+		answer(out, make([]byte, 16<<20), 0)
 	case doMute:
 		out.Mute = muteTime(r.Body)
 		answer(out, r.Body, 0)

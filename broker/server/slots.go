@@ -38,6 +38,7 @@ func (s *Server) freeSlot(sl *slot) {
 // serveSlot serves c.req while earlier responses wait: the response, ready or
 // not, takes its place behind them.
 func (c *conn) serveSlot(s *slot) error {
+	c.beats = 0
 	s.key, s.begin = c.req.Key, time.Now()
 	c.s.Handler.Serve(c.ctx, &c.req, &s.response)
 	c.mute(&s.response)

@@ -96,7 +96,20 @@ func (w *consumerWorld) beat(a *actor, lost bool) {
 		}
 	}
 	var r *kmsg.ConsumerGroupHeartbeatResponse
-	w.do(func(st *step) { r = w.g.consumerHeartbeat(st, heartbeatInput{in, Client{a.name, "/h"}, "unused"}) })
+	from := Client{a.name, "/h"}
+	keeps := w.g.onlyKeeps(in, from, w.topics)
+	w.do(func(st *step) {
+		r = w.g.consumerHeartbeat(st, heartbeatInput{in, from, "unused"})
+		if !keeps {
+			return
+		}
+		w.seen.kept++
+		session := timerChange{timerKey{sessionTimer, a.id}, st.settings.sessionTimeoutMs}
+		if len(st.records) > 0 || len(st.replies) > 0 || st.rebalances > 0 || len(st.timers) != 1 || st.timers[0] != session ||
+			r.ErrorCode != 0 || r.Assignment != nil || r.MemberEpoch != in.MemberEpoch || *r.MemberID != in.MemberID {
+			w.t.Fatalf("%s: a heartbeat that only keeps did %+v and answered %+v", a.name, st, r)
+		}
+	})
 	if lost {
 		a.full = true
 		return

@@ -55,6 +55,19 @@ func (g *group) consumerHeartbeat(s *step, in heartbeatInput) *kmsg.ConsumerGrou
 	return response
 }
 
+// onlyKeeps tells whether beat would do nothing but keep the member's session:
+// it says nothing new, and there is nothing new for it.
+func (g *group) onlyKeeps(in *kmsg.ConsumerGroupHeartbeatRequest, from Client, topics Topics) bool {
+	c := g.consumer
+	if c == nil || in.MemberEpoch <= joinEpoch || in.RackID != nil || in.RebalanceTimeoutMillis != -1 ||
+		in.SubscribedTopicNames != nil || in.SubscribedTopicRegex != nil || in.ServerAssignor != nil || in.Topics != nil {
+		return false
+	}
+	m, _, no := c.find(in.MemberID, in.InstanceID, false, false)
+	return no == nil && m.classic == nil && m.client == from && in.MemberEpoch == m.epoch && m.reconciledTo(c.targetEpoch) &&
+		c.epoch == c.targetEpoch && c.topicsVersion == topics.Version() && len(c.byRegex) == 0
+}
+
 // beat is a heartbeat that does not leave. Everything that may be refused is
 // looked at first; from then on the group changes.
 func (g *group) beat(s *step, in heartbeatInput) (*kmsg.ConsumerGroupHeartbeatResponse, *refusal) {

@@ -29,7 +29,7 @@ type consumerWorld struct {
 	log      []record.Record
 	actors   []*actor
 	ids      int
-	seen     struct{ beats, fenced, joins, upgrades, downgrades, restarts, settled int }
+	seen     struct{ beats, kept, fenced, joins, upgrades, downgrades, restarts, settled int }
 }
 
 func fresh(n int) string { return fmt.Sprintf("m%d", n) }
@@ -448,7 +448,7 @@ func (w *consumerWorld) settle() {
 // what a client owns it may commit, a restart changes nothing, and left in
 // peace all reach their target in few heartbeats.
 func TestRandomConsumerGroup(t *testing.T) {
-	var beats, fenced, joins, upgrades, downgrades, restarts, settled int
+	var beats, kept, fenced, joins, upgrades, downgrades, restarts, settled int
 	rapid.Check(t, func(t *rapid.T) {
 		w := newConsumerWorld(t)
 		turn := func(*rapid.T) {
@@ -490,13 +490,14 @@ func TestRandomConsumerGroup(t *testing.T) {
 		w.settle()
 		w.restart()
 		w.settle()
+		kept += w.seen.kept
 		beats, fenced, joins = beats+w.seen.beats, fenced+w.seen.fenced, joins+w.seen.joins
 		upgrades, downgrades = upgrades+w.seen.upgrades, downgrades+w.seen.downgrades
 		restarts, settled = restarts+w.seen.restarts, settled+w.seen.settled
 	})
-	t.Logf("%d heartbeats, %d fenced, %d classic joins, %d times a consumer group, %d times a classic one, %d restarts, %d times settled",
-		beats, fenced, joins, upgrades, downgrades, restarts, settled)
-	for what, count := range map[string]int{"heartbeat": beats, "fencing": fenced, "classic join": joins, "upgrade": upgrades, "downgrade": downgrades, "restart": restarts} {
+	t.Logf("%d heartbeats, %d that only kept a session, %d fenced, %d classic joins, %d times a consumer group, %d times a classic one, %d restarts, %d times settled",
+		beats, kept, fenced, joins, upgrades, downgrades, restarts, settled)
+	for what, count := range map[string]int{"heartbeat": beats, "heartbeat that only keeps": kept, "fencing": fenced, "classic join": joins, "upgrade": upgrades, "downgrade": downgrades, "restart": restarts} {
 		if count == 0 {
 			t.Errorf("no %s was tried", what)
 		}

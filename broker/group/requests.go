@@ -130,6 +130,33 @@ func (c *Coordinator) HeartbeatNow(in *kmsg.HeartbeatRequest) (code int16, serve
 	return code, true
 }
 
+// ConsumerHeartbeatNow is ConsumerHeartbeat of a member that says nothing new and
+// is told nothing new, for a caller that does not wait: it stays at its epoch, without an
+// assignment, and heartbeats at that interval. It reports false when the
+// request is another one, or when HeartbeatNow would: nothing has happened then.
+// Nothing of in is kept.
+func (c *Coordinator) ConsumerHeartbeatNow(from Client, in *kmsg.ConsumerGroupHeartbeatRequest) (intervalMs int32, served bool) {
+	if !c.enabled {
+		return 0, false
+	}
+	s, err := c.shards.Of(in.Group)
+	if err != nil || !s.enter() {
+		return 0, false
+	}
+	defer s.mutex.Unlock()
+	g := s.groups[in.Group]
+	if g == nil || !g.onlyKeeps(in, from, s.config.topics()) {
+		return 0, false
+	}
+	now := s.config.now()
+	st := step{nowMs: now.UnixMilli(), settings: s.config.settingsOf(g.id)}
+	m := g.consumer.members[in.MemberID]
+	if s.timers.apply(g, now, timerChange{timerKey{sessionTimer, m.id}, st.settings.sessionTimeoutMs}) {
+		s.arm()
+	}
+	return g.heartbeatIntervalMs(&st), true
+}
+
 func (s *shard) heartbeat(in *kmsg.HeartbeatRequest) int16 {
 	code := protocol.ErrUnknownMemberID.Code
 	if g := s.groups[in.Group]; g != nil && !g.notClassic() {

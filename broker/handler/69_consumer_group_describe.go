@@ -3,7 +3,6 @@ package handler
 import (
 	"context"
 
-	"fluxmq/broker/cluster"
 	"fluxmq/broker/group"
 	"fluxmq/broker/protocol"
 
@@ -14,7 +13,7 @@ import (
 // another type is an error.
 func handleConsumerGroupDescribe(h *Handler, ctx context.Context, r *Request, in kmsg.Request) Answer {
 	q := in.(*kmsg.ConsumerGroupDescribeRequest)
-	if h.Metadata.Image().FeatureLevel(cluster.GroupVersion) < 1 {
+	if !h.consumerGroups() {
 		response := kmsg.NewPtrConsumerGroupDescribeResponse()
 		for _, id := range q.Groups {
 			d := kmsg.NewConsumerGroupDescribeResponseGroup()

@@ -58,14 +58,15 @@ type Handler struct {
 	// Metrics counts what the data path does.
 	Metrics *metrics.Registry
 
-	sessions       *sessionCache
-	shareSessions  *shareSessions
-	streamsTopics  streamsTopics
-	apis           atomic.Pointer[apiVersions]
-	produceCalls   sync.Pool // *produceCall
-	fetchCalls     sync.Pool // *fetchCall
-	heartbeatCalls sync.Pool // *heartbeatCall
-	topicCounters  sync.Map  // *partition.Partition → *metrics.TopicCounters
+	sessions               *sessionCache
+	shareSessions          *shareSessions
+	streamsTopics          streamsTopics
+	apis                   atomic.Pointer[apiVersions]
+	produceCalls           sync.Pool // *produceCall
+	fetchCalls             sync.Pool // *fetchCall
+	heartbeatCalls         sync.Pool // *heartbeatCall
+	consumerHeartbeatCalls sync.Pool // *consumerHeartbeatCall
+	topicCounters          sync.Map  // *partition.Partition → *metrics.TopicCounters
 }
 
 // Prepare makes what the handler derives from its fields. Call it once,
@@ -141,6 +142,10 @@ func (h *Handler) Serve(ctx context.Context, r *Request, out *Response) {
 		return
 	case protocol.KeyHeartbeat:
 		if h.heartbeatNow(r, out) {
+			return
+		}
+	case protocol.KeyConsumerGroupHeartbeat:
+		if h.consumerHeartbeatNow(r, out) {
 			return
 		}
 	}

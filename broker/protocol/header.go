@@ -89,16 +89,21 @@ func DecodeRequest(key, version int16, body []byte) (kmsg.Request, error) {
 	return request, nil
 }
 
-// DecodeHeartbeat is DecodeRequest into a request of the caller's, whatever is
-// in it: only its version is kept. What it holds then aliases body.
-func DecodeHeartbeat(request *kmsg.HeartbeatRequest, body []byte) error {
-	version := request.Version
-	if err := checkRequest(KeyHeartbeat, version, body); err != nil {
+// aliasingRequest is a kmsg struct that can leave what it holds where it came from.
+type aliasingRequest interface {
+	kmsg.Request
+	UnsafeReadFrom(src []byte) error
+}
+
+// DecodeInto is DecodeRequest into a struct of the caller's that is empty but for its
+// version. What it holds then aliases body.
+func DecodeInto(request aliasingRequest, body []byte) error {
+	key, version := request.Key(), request.GetVersion()
+	if err := checkRequest(key, version, body); err != nil {
 		return err
 	}
-	*request = kmsg.HeartbeatRequest{Version: version}
 	if err := request.UnsafeReadFrom(body); err != nil {
-		return fmt.Errorf("%w: %s version %d: %w", ErrMalformed, NameOf(KeyHeartbeat), version, err)
+		return fmt.Errorf("%w: %s version %d: %w", ErrMalformed, NameOf(key), version, err)
 	}
 	return nil
 }

@@ -100,7 +100,7 @@ compat: setup build ## real clients, Kafka's own tools and the differential test
 compat-exactly-once: setup build ## TransactionalMessageCopier over RECORDS=1000000 with aborts while the broker is killed KILLS=10 times: no loss, no duplicate, nothing aborted
 	@tools/checks/compat.sh -suites exactly-once -records $${RECORDS:-1000000} -kills $${KILLS:-10}
 
-group-scale: build ## how long 100 members over 500 partitions take to settle in ROUNDS=5 rounds, and the CPU that N=10000 heartbeating groups cost (about 12 minutes); writes COMPATIBILITY.md
+group-scale: build ## how long 100 members over 500 partitions take to settle in ROUNDS=5 rounds, and the CPU that N=10000 heartbeating groups cost (about 17 minutes); writes COMPATIBILITY.md
 	@tools/checks/group-scale.sh $(COMMIT) $${ROUNDS:-5} $${N:-10000}
 
 differential: setup build ## the same requests to our broker and to Apache Kafka, replies compared [DIFFERENTIAL_VERSIONS=all]

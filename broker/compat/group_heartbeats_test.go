@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"fluxmq/broker/compat/scale"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/prometheus/procfs"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -35,19 +38,31 @@ type heartbeatCase struct {
 	protocol string
 	interval time.Duration // its default
 	join     join
+	settings []string // of the broker
+}
+
+// apart has the broker read each connection by itself, as Kafka does.
+func (c heartbeatCase) apart() heartbeatCase {
+	c.settings = append(slices.Clone(c.settings), "fluxmq.heartbeat.coalescing.ms=0")
+	return c
+}
+
+// name is that of the case's test.
+func (c heartbeatCase) name() string {
+	return strings.Join(append([]string{c.protocol, "heartbeats"}, c.settings...), " ")
 }
 
 var (
-	classicHeartbeats  = heartbeatCase{"classic", 3 * time.Second, joinClassic}
-	consumerHeartbeats = heartbeatCase{"consumer", 5 * time.Second, joinConsumer}
+	classicHeartbeats  = heartbeatCase{"classic", 3 * time.Second, joinClassic, nil}
+	consumerHeartbeats = heartbeatCase{"consumer", 5 * time.Second, joinConsumer, nil}
 )
 
 // TestManyGroupsHeartbeat is the small form of the measurement of `make
 // group-scale`: groups form over a few connections and each of their heartbeats
 // is taken. What that costs is not looked at.
 func TestManyGroupsHeartbeat(t *testing.T) {
-	for _, c := range []heartbeatCase{classicHeartbeats, consumerHeartbeats} {
-		t.Run(c.protocol, func(t *testing.T) {
+	for _, c := range []heartbeatCase{classicHeartbeats, consumerHeartbeats, classicHeartbeats.apart()} {
+		t.Run(c.name(), func(t *testing.T) {
 			m := formGroups(t, c, 100, 4)
 			for range 3 {
 				for _, d := range m.drivers {
@@ -66,7 +81,7 @@ func TestManyGroupsHeartbeat(t *testing.T) {
 // a heartbeat does, or when they fall behind.
 func heartbeats(t *testing.T, c heartbeatCase, groups, connections, windows int, window time.Duration) scale.Heartbeats {
 	m := formGroups(t, c, groups, connections)
-	result := scale.Heartbeats{Protocol: c.protocol, Groups: groups, Connections: connections, IntervalMs: c.interval.Milliseconds(), JoinSeconds: m.joined.Seconds(), IdlePercent: m.idlePercent}
+	result := scale.Heartbeats{Protocol: c.protocol, Settings: c.settings, Groups: groups, Connections: connections, IntervalMs: c.interval.Milliseconds(), JoinSeconds: m.joined.Seconds(), IdlePercent: m.idlePercent}
 	t.Logf("%d groups of one member formed in %.2f s; the idle broker took %.2f %% of a core", groups, m.joined.Seconds(), m.idlePercent)
 
 	ctx, stop := context.WithCancel(t.Context())
@@ -74,6 +89,7 @@ func heartbeats(t *testing.T, c heartbeatCase, groups, connections, windows int,
 	defer crew.Wait()
 	defer stop()
 	var beats, failures atomic.Int64
+	var latency latencies
 	for n, d := range m.drivers {
 		crew.Go(func() { // ends with ctx
 			pace := c.interval / time.Duration(len(d.beats))
@@ -86,8 +102,10 @@ func heartbeats(t *testing.T, c heartbeatCase, groups, connections, windows int,
 				case <-ctx.Done():
 					return
 				}
+				sent := time.Now()
 				if err := d.beats[i%len(d.beats)](ctx); err == nil {
 					beats.Add(1)
+					latency.record(time.Since(sent))
 				} else if ctx.Err() == nil && failures.Add(1) < 10 {
 					t.Errorf("heartbeat: %v", err)
 				}
@@ -100,19 +118,48 @@ func heartbeats(t *testing.T, c heartbeatCase, groups, connections, windows int,
 	for n := range windows {
 		before, from := usage(t, m.broker), time.Now()
 		beatsBefore := beats.Load()
+		latency.reset()
 		<-time.After(window)
 		count := beats.Load() - beatsBefore
 		after, took := usage(t, m.broker), time.Since(from)
 		percent := 100*(after.CPUTime()-before.CPUTime())/took.Seconds() - m.idlePercent
-		result.Windows = append(result.Windows, scale.Window{Seconds: took.Seconds(), Beats: count, Percent: percent, Load: loadAverage(t)})
+		w := scale.Window{Seconds: took.Seconds(), Beats: count, Percent: percent, P50: latency.quantile(50), P99: latency.quantile(99), Load: loadAverage(t)}
+		result.Windows = append(result.Windows, w)
 		result.ResidentMiB = int64(after.ResidentMemory()) >> 20
-		t.Logf("window %d: %d heartbeats in %.1f s, %.1f %% of one core over the idle broker (user %.2f s, system %.2f s), %.1f µs each; %d MiB resident; load %.1f",
-			n+1, count, took.Seconds(), percent, ticks(after.UTime-before.UTime), ticks(after.STime-before.STime), percent*1e4*took.Seconds()/float64(max(count, 1)), result.ResidentMiB, loadAverage(t))
+		t.Logf("window %d: %d heartbeats in %.1f s, %.1f %% of one core over the idle broker (user %.2f s, system %.2f s), %.1f µs each; answered in %.1f ms, p99 %.1f; %d MiB resident; load %.1f",
+			n+1, count, took.Seconds(), percent, ticks(after.UTime-before.UTime), ticks(after.STime-before.STime), percent*1e4*took.Seconds()/float64(max(count, 1)), w.P50, w.P99, result.ResidentMiB, w.Load)
 		if want := int64(0.95 * float64(groups) * took.Seconds() / c.interval.Seconds()); count < want {
 			t.Errorf("only %d heartbeats, want %d: the broker or the driver fell behind", count, want)
 		}
 	}
 	return result
+}
+
+// latencies are times of heartbeats; the zero value has none.
+type latencies struct {
+	mu   sync.Mutex
+	seen *hdrhistogram.Histogram // µs
+}
+
+func (l *latencies) record(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen != nil {
+		_ = l.seen.RecordValue(min(d, time.Minute).Microseconds()) // it is in range
+	}
+}
+
+func (l *latencies) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = hdrhistogram.New(1, time.Minute.Microseconds(), 3)
+}
+
+// quantile in ms, since the last reset.
+func (l *latencies) quantile(percent float64) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return float64(l.seen.ValueAtQuantile(percent)) / 1000
 }
 
 // ticks of the kernel's accounting, 100 a second, in seconds.
@@ -138,8 +185,12 @@ type manyGroups struct {
 // formGroups starts a broker and brings the groups in, each with its one member, over so many connections.
 func formGroups(t *testing.T, c heartbeatCase, groups, connections int) *manyGroups {
 	// The session timeouts are long, so that no member is lost while the others join.
-	b := newProcess(t, "--override", "group.initial.rebalance.delay.ms=0",
-		"--override", "group.consumer.max.session.timeout.ms=300000", "--override", "group.consumer.session.timeout.ms=300000")
+	settings := []string{"group.initial.rebalance.delay.ms=0", "group.consumer.max.session.timeout.ms=300000", "group.consumer.session.timeout.ms=300000"}
+	var flags []string
+	for _, setting := range append(settings, c.settings...) {
+		flags = append(flags, "--override", setting)
+	}
+	b := newProcess(t, flags...)
 	b.start(t)
 	m := &manyGroups{broker: b}
 	ctx, stop := context.WithTimeout(t.Context(), joinLimit+manyIdle)

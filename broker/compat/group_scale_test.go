@@ -25,8 +25,8 @@ const (
 //
 // A classic start waits out group.initial.rebalance.delay.ms, 3 s, after the last
 // member came; Apache Kafka waits for it twice. Without the shorter heartbeats of
-// its first 10 s, as in Kafka, a consumer group takes two intervals of 5 s: that is
-// printed, not judged.
+// its first 10 s, as in Kafka, a consumer group takes two intervals of 5 s. That, and what
+// heartbeats cost that are read each by itself, is printed, not judged.
 func TestGroupScale(t *testing.T) {
 	commit := os.Getenv("GROUP_SCALE_COMMIT")
 	if commit == "" {
@@ -48,12 +48,12 @@ func TestGroupScale(t *testing.T) {
 			result.Settles = append(result.Settles, settle(t, c, rounds, scaleMembers, scaleMoving, scalePartitions))
 		})
 	}
-	for _, c := range []heartbeatCase{classicHeartbeats, consumerHeartbeats} {
-		t.Run(c.protocol+" heartbeats", func(t *testing.T) {
+	for _, c := range []heartbeatCase{classicHeartbeats, consumerHeartbeats, classicHeartbeats.apart(), consumerHeartbeats.apart()} {
+		t.Run(c.name(), func(t *testing.T) {
 			h := heartbeats(t, c, groups, scaleConnections, scaleWindows, scaleWindow)
 			result.Heartbeats = append(result.Heartbeats, h)
 			for n, w := range h.Windows {
-				if w.Percent > cpuLimit {
+				if w.Percent > cpuLimit && len(c.settings) == 0 {
 					t.Errorf("window %d: %.1f %% of a core, the limit is %.0f %%", n+1, w.Percent, cpuLimit)
 				}
 			}

@@ -10,7 +10,7 @@ import (
 )
 
 // ResultVersion is the version of the file's form; Load refuses others.
-const ResultVersion = 1
+const ResultVersion = 2
 
 // Result is one run.
 type Result struct {
@@ -40,6 +40,7 @@ type Settle struct {
 // Heartbeats is what many groups of one member cost the broker.
 type Heartbeats struct {
 	Protocol    string   `json:"protocol"`
+	Settings    []string `json:"settings"` // those that are not the default ones, but for session timeouts and the initial delay
 	Groups      int      `json:"groups"`
 	Connections int      `json:"connections"`
 	IntervalMs  int64    `json:"interval_ms"`
@@ -54,7 +55,9 @@ type Window struct {
 	Seconds float64 `json:"seconds"`
 	Beats   int64   `json:"heartbeats"`
 	Percent float64 `json:"percent"` // of one core, user and system, what the idle broker takes not counted
-	Load    float64 `json:"load"`    // of the machine after it
+	P50     float64 `json:"p50_ms"`  // of the time from a heartbeat to its answer
+	P99     float64 `json:"p99_ms"`
+	Load    float64 `json:"load"` // of the machine after it
 }
 
 // fileLimit bounds a result's file, in bytes.

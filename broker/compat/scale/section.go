@@ -23,27 +23,32 @@ func Section(r Result) string {
 			"| protocol | settings | members | partitions | rounds | start | leave | return | load |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	}
 	for _, s := range r.Settles {
-		settings := "defaults"
-		if len(s.Settings) > 0 {
-			settings = "`" + inCell.Replace(strings.Join(s.Settings, "`, `")) + "`"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %d ∓ %d | %d | %d | %s | %s | %s | %.1f |\n", inCell.Replace(s.Protocol), settings, s.Members, s.Moving, s.Partitions, len(s.Start), spread(s.Start), spread(s.Leave), spread(s.Return), s.Load)
+		fmt.Fprintf(&b, "| %s | %s | %d ∓ %d | %d | %d | %s | %s | %s | %.1f |\n", inCell.Replace(s.Protocol), named(s.Settings), s.Members, s.Moving, s.Partitions, len(s.Start), spread(s.Start), spread(s.Leave), spread(s.Return), s.Load)
 	}
 	if len(r.Heartbeats) > 0 {
 		b.WriteString("\nWhat heartbeats of groups of one member cost the broker, in % of one core, user and system, what it takes idle not counted. Each heartbeat is a request and a write of its own.\n\n" +
-			"| protocol | groups | connections | interval | joined in | heartbeats a second | % of a core, each window | idle | resident | load |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+			"| protocol | settings | groups | connections | interval | joined in | heartbeats a second | % of a core, each window | answered in, p50 / p99 | idle | resident | load |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	}
 	for _, h := range r.Heartbeats {
-		var percents, loads []string
+		var percents, times, loads []string
 		var beats, seconds float64
 		for _, w := range h.Windows {
 			percents, loads = append(percents, fmt.Sprintf("%.1f", w.Percent)), append(loads, fmt.Sprintf("%.1f", w.Load))
+			times = append(times, fmt.Sprintf("%.1f / %.1f ms", w.P50, w.P99))
 			beats, seconds = beats+float64(w.Beats), seconds+w.Seconds
 		}
-		fmt.Fprintf(&b, "| %s | %d | %d | %d ms | %.1f s | %.0f | %s | %.1f | %d MiB | %s |\n", inCell.Replace(h.Protocol), h.Groups, h.Connections, h.IntervalMs, h.JoinSeconds,
-			beats/max(seconds, 1e-9), strings.Join(percents, ", "), h.IdlePercent, h.ResidentMiB, strings.Join(loads, ", "))
+		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d ms | %.1f s | %.0f | %s | %s | %.1f | %d MiB | %s |\n", inCell.Replace(h.Protocol), named(h.Settings), h.Groups, h.Connections, h.IntervalMs, h.JoinSeconds,
+			beats/max(seconds, 1e-9), strings.Join(percents, ", "), strings.Join(times, ", "), h.IdlePercent, h.ResidentMiB, strings.Join(loads, ", "))
 	}
 	return b.String()
+}
+
+// named are settings as a cell shows them.
+func named(settings []string) string {
+	if len(settings) == 0 {
+		return "defaults"
+	}
+	return "`" + inCell.Replace(strings.Join(settings, "`, `")) + "`"
 }
 
 // spread of at least one figure.

@@ -22,6 +22,9 @@ type CleanerConfig struct {
 	LoadFactor     float64 // log.cleaner.io.buffer.load.factor, in (0, 1]
 	BufferBytes    int     // log.cleaner.io.buffer.size: read and write buffer together
 	BytesPerSecond float64 // log.cleaner.io.max.bytes.per.second: reads and writes together
+	// BusyBytesPerSecond is fluxmq.log.cleaner.busy.io.max.bytes.per.second. It is for
+	// the caller, who makes Cleaner.Allowed of it.
+	BusyBytesPerSecond float64
 }
 
 func (c CleanerConfig) withDefaults() CleanerConfig {
@@ -37,6 +40,9 @@ func (c CleanerConfig) withDefaults() CleanerConfig {
 	if c.BytesPerSecond <= 0 {
 		c.BytesPerSecond = math.MaxFloat64
 	}
+	if c.BusyBytesPerSecond <= 0 {
+		c.BusyBytesPerSecond = math.MaxFloat64
+	}
 	return c
 }
 
@@ -45,6 +51,10 @@ func (c CleanerConfig) withDefaults() CleanerConfig {
 // keys a log has, and the buffers. One batch is held decompressed beside them.
 // One goroutine at a time; Close frees what the garbage collector does not know.
 type Cleaner struct {
+	// Allowed, unless nil, tells how many bytes a second may be read and written
+	// now; it is asked before each piece. CleanerConfig.BytesPerSecond holds beside it.
+	Allowed func() float64
+
 	cfg         CleanerConfig
 	keys        offsetMap
 	read, write []byte
@@ -190,8 +200,12 @@ func (r *cleaning) pause(ctx context.Context, bytes int64) error {
 	case <-r.log.closing:
 		return ErrClosed
 	default:
-		return r.cleaner.pace.wait(ctx, r.log.closing, bytes)
 	}
+	c := r.cleaner
+	if c.Allowed != nil {
+		c.pace.perSecond = min(c.cfg.BytesPerSecond, c.Allowed())
+	}
+	return c.pace.wait(ctx, r.log.closing, bytes)
 }
 
 // errMapFull ends the walk over the dirty part.

@@ -171,6 +171,7 @@ type Log struct {
 	dirDirty  bool          // a segment was created since the directory's last fsync
 	newDir    bool          // the directory itself was created, and its parent not synced since
 	deleted   []deletedFile // renamed, to be unlinked when due
+	appended  int64         // bytes, since Open
 	changed   bool          // something was appended or cut since Open
 	exchanges int64         // how often segments were exchanged for cleaned ones
 	cleaned   int64         // below it offsets may be missing; set by Open
@@ -234,6 +235,7 @@ func (l *Log) Append(batches []byte, o AppendOptions) (AppendInfo, error) {
 	}
 	l.logEnd = info.LastOffset + 1
 	l.size += int64(len(batches))
+	l.appended += int64(len(batches))
 	l.changed = true
 	l.publish()
 	if n := len(l.unsynced); n == 0 || l.unsynced[n-1] != active {
@@ -646,6 +648,13 @@ func (l *Log) Durable() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.durable
+}
+
+// AppendedBytes is how much was appended since Open; it only grows.
+func (l *Log) AppendedBytes() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.appended
 }
 
 // SizeBytes is what the segments hold, without indexes.

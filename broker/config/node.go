@@ -103,12 +103,13 @@ type Node struct {
 // Cleaner is the settings of the log cleaner; all but Enabled can be altered
 // while the broker runs.
 type Cleaner struct {
-	Enabled        bool
-	DedupeBytes    int64
-	LoadFactor     float64
-	BufferBytes    int
-	BytesPerSecond float64
-	Backoff        time.Duration
+	Enabled            bool
+	DedupeBytes        int64
+	LoadFactor         float64
+	BufferBytes        int
+	BytesPerSecond     float64
+	BusyBytesPerSecond float64 // while something is appended
+	Backoff            time.Duration
 }
 
 // Warning is a sentence about a setting that a person should read.
@@ -277,12 +278,13 @@ func (n *Node) fill() error {
 
 func (n *Node) fillCleaner() {
 	n.Cleaner = Cleaner{
-		Enabled:        n.truth("log.cleaner.enable"),
-		DedupeBytes:    n.whole("log.cleaner.dedupe.buffer.size"),
-		LoadFactor:     n.fraction("log.cleaner.io.buffer.load.factor"),
-		BufferBytes:    int(n.whole("log.cleaner.io.buffer.size")),
-		BytesPerSecond: n.fraction("log.cleaner.io.max.bytes.per.second"),
-		Backoff:        n.millis("log.cleaner.backoff.ms"),
+		Enabled:            n.truth("log.cleaner.enable"),
+		DedupeBytes:        n.whole("log.cleaner.dedupe.buffer.size"),
+		LoadFactor:         n.fraction("log.cleaner.io.buffer.load.factor"),
+		BufferBytes:        int(n.whole("log.cleaner.io.buffer.size")),
+		BytesPerSecond:     n.fraction("log.cleaner.io.max.bytes.per.second"),
+		BusyBytesPerSecond: n.fraction("fluxmq.log.cleaner.busy.io.max.bytes.per.second"),
+		Backoff:            n.millis("log.cleaner.backoff.ms"),
 	}
 }
 

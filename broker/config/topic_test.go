@@ -158,7 +158,7 @@ func TestCleanerSettings(t *testing.T) {
 		t.Errorf("%+v, %v", topic, err)
 	}
 	n := mustLoad(t, "log.cleaner.backoff.ms=20", "log.cleaner.io.max.bytes.per.second=1.5e6")
-	want := Cleaner{Enabled: true, DedupeBytes: 128 << 20, LoadFactor: 0.9, BufferBytes: 512 << 10, BytesPerSecond: 1.5e6, Backoff: 20 * time.Millisecond}
+	want := Cleaner{Enabled: true, DedupeBytes: 128 << 20, LoadFactor: 0.9, BufferBytes: 512 << 10, BytesPerSecond: 1.5e6, BusyBytesPerSecond: 6e7, Backoff: 20 * time.Millisecond}
 	if n.Cleaner != want {
 		t.Errorf("%+v, want %+v", n.Cleaner, want)
 	}

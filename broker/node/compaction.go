@@ -52,7 +52,8 @@ func waited(ctx context.Context, d time.Duration) bool {
 }
 
 func cleanerConfig(s config.Cleaner) commitlog.CleanerConfig {
-	return commitlog.CleanerConfig{DedupeBytes: s.DedupeBytes, LoadFactor: s.LoadFactor, BufferBytes: s.BufferBytes, BytesPerSecond: s.BytesPerSecond}
+	return commitlog.CleanerConfig{DedupeBytes: s.DedupeBytes, LoadFactor: s.LoadFactor, BufferBytes: s.BufferBytes,
+		BytesPerSecond: s.BytesPerSecond, BusyBytesPerSecond: s.BusyBytesPerSecond}
 }
 
 // cleanerState is what the metrics show of the cleaner.

@@ -111,6 +111,7 @@ type Set struct {
 	// The cleaner and its settings are those of the goroutine that calls Compact.
 	cleaner       *commitlog.Cleaner
 	cleanerConfig commitlog.CleanerConfig
+	yield         yielding
 	cleanerStats  atomic.Pointer[CleanerStats]
 
 	// checkpointMu serialises the writing of checkpoint files; it guards every directory.written.

@@ -1,0 +1,65 @@
+package partition
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"fluxmq/broker/commitlog/memfs"
+)
+
+func TestCleanerYieldsToProducers(t *testing.T) {
+	nowMs := int64(1_000_000)
+	s, err := OpenSet(SetConfig{Dir: "/data", FS: memfs.New(), BootID: "b", NowMs: func() int64 { return nowMs }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	p, err := s.Create("table", TopicID{1}, 0, compacted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const busy = 1000.0
+	y := &yielding{}
+	allowed := y.allowance(s, busy, 0.5)
+	want := func(what string, want float64) {
+		t.Helper()
+		if got := allowed(); got != want {
+			t.Errorf("%s: %v bytes a second, want %v", what, got, want)
+		}
+	}
+	pass := func(d time.Duration) { nowMs += d.Milliseconds() }
+
+	want("nothing was ever appended", math.MaxFloat64)
+	put(t, p, "a", "1")
+	want("within one sample nothing is seen", math.MaxFloat64)
+	pass(yieldSample)
+	before := p.log().AppendedBytes()
+	want("one small record, which is much for a busy of so little", 10*float64(before)/yieldSample.Seconds())
+	pass(yieldSample)
+	want("a moment later", busy)
+	pass(yieldLinger)
+	want("long after it", math.MaxFloat64)
+
+	fill(t, p, 1000, 10)
+	pass(yieldSample)
+	want("many records", 10*float64(p.log().AppendedBytes()-before)/yieldSample.Seconds())
+	pass(yieldSample)
+	want("when they have ended", busy)
+
+	if err := s.Delete(p.Topic()); err != nil {
+		t.Fatal(err)
+	}
+	pass(yieldSample)
+	want("the log is gone", busy)
+	pass(yieldLinger)
+	want("long after that", math.MaxFloat64)
+}
+
+func TestCleanerDoesNotYieldWhenOff(t *testing.T) {
+	for _, busy := range []float64{0, math.MaxFloat64} {
+		if (&yielding{}).allowance(nil, busy, 0.5) != nil {
+			t.Errorf("%v: it asks all the same", busy)
+		}
+	}
+}

@@ -11,7 +11,7 @@ import (
 // cleanedSyncBytes is how much is written between two syncs of a segment under
 // construction: an fdatasync of a producer waits behind one such piece at most,
 // and so does who waits for the cleaner to stop.
-const cleanedSyncBytes = 1 << 20
+const cleanedSyncBytes = 128 << 10
 
 // cleanedSegment is a segment under construction, which nobody else knows.
 type cleanedSegment struct {

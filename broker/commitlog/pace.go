@@ -13,7 +13,7 @@ type pace struct {
 	free      time.Time // when all that was let through so far is paid for
 }
 
-const paceStep = 20 * time.Millisecond
+const paceStep = 5 * time.Millisecond
 
 // wait lets so many bytes through, after the time that they and those before
 // them need. It ends early with ctx's error, or ErrClosed when stop is closed.

@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -13,12 +14,23 @@ import (
 // of a file that is unlinked in one go, a quarter of a second for a gigabyte, and
 // who waits for an fdatasync on the same file system waits up to a tenth of one
 // (BenchmarkDiscard).
-const discardStep = 16 << 20
+const discardStep = 4 << 20
 
-// Discard is FS.Discard. Large files are shortened step by step, as long a pause
-// behind each as it took, before they are unlinked; those that somebody still
-// reads, or that are small, are unlinked at once.
-func (o OS) Discard(name string) error {
+// Pauses between two steps, in times of what a step took. A gentle pace leaves nine
+// tenths of the time to others, and would fall behind where much is removed.
+const (
+	gentlePause = 8
+	steadyPause = 1
+)
+
+// Discard is FS.Discard. Large files are shortened step by step, with a pause
+// behind each, before they are unlinked; those that somebody still reads, or that
+// are small, are unlinked at once.
+func (o OS) Discard(ctx context.Context, name string, gently bool) error {
+	pause := time.Duration(steadyPause)
+	if gently {
+		pause = gentlePause
+	}
 	info, err := os.Lstat(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -27,7 +39,9 @@ func (o OS) Discard(name string) error {
 		return err
 	}
 	if !info.IsDir() {
-		shrink(name, info.Size())
+		if !shrink(ctx, name, info.Size(), pause) {
+			return nil
+		}
 		return os.Remove(name)
 	}
 	entries, err := os.ReadDir(name)
@@ -36,34 +50,44 @@ func (o OS) Discard(name string) error {
 	}
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-			shrink(filepath.Join(name, e.Name()), info.Size())
+			if !shrink(ctx, filepath.Join(name, e.Name()), info.Size(), pause) {
+				return nil
+			}
 		}
 	}
 	return os.RemoveAll(name)
 }
 
 // shrink takes a file's end away until it is small. Whatever hinders it is left to
-// the unlinking, which must follow.
-func shrink(name string, size int64) {
+// the unlinking, which must follow unless it reports false: ctx has ended.
+func shrink(ctx context.Context, name string, size int64, pause time.Duration) bool {
 	if size <= discardStep {
-		return
+		return true
 	}
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
-		return
+		return true
 	}
 	defer f.Close() // nothing was written
 	if !openedByNobodyElse(f) {
-		return
+		return true
 	}
+	rest := time.NewTimer(0)
+	defer rest.Stop()
 	for size > discardStep {
 		size -= discardStep
 		began := time.Now()
 		if f.Truncate(size) != nil {
-			return
+			return true
 		}
-		time.Sleep(time.Since(began)) // the pace: half of the time is others'
+		rest.Reset(pause * time.Since(began))
+		select {
+		case <-rest.C:
+		case <-ctx.Done():
+			return false
+		}
 	}
+	return true
 }
 
 // openedByNobodyElse tells whether f's is the only open file description of its

@@ -15,7 +15,8 @@ func BenchmarkDiscard(b *testing.B) {
 	for _, c := range []struct {
 		name   string
 		remove func(string) error
-	}{{"unlink", os.Remove}, {"steps", commitlog.OS{}.Discard}} {
+	}{{"unlink", os.Remove}, {"steps", func(name string) error { return commitlog.OS{}.Discard(b.Context(), name, false) }},
+		{"gentle", func(name string) error { return commitlog.OS{}.Discard(b.Context(), name, true) }}} {
 		b.Run(c.name, func(b *testing.B) {
 			dir := b.TempDir()
 			small, err := os.Create(filepath.Join(dir, "small"))

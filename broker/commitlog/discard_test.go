@@ -1,6 +1,7 @@
 package commitlog_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -31,7 +32,7 @@ func TestDiscard(t *testing.T) {
 	sparse(t, filepath.Join(tree, "large"), 100<<20)
 	sparse(t, filepath.Join(tree, "below", "small"), 5)
 	for _, name := range []string{"large", "small", "tree", "none"} {
-		if err := (commitlog.OS{}).Discard(filepath.Join(dir, name)); err != nil {
+		if err := (commitlog.OS{}).Discard(t.Context(), filepath.Join(dir, name), true); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -59,7 +60,7 @@ func TestDiscardOfWhatIsRead(t *testing.T) {
 		if filepath.Dir(name) != dir {
 			gone = filepath.Dir(name)
 		}
-		if err := (commitlog.OS{}).Discard(gone); err != nil {
+		if err := (commitlog.OS{}).Discard(t.Context(), gone, true); err != nil {
 			t.Fatal(err)
 		}
 		if info, err := f.Stat(); err != nil || info.Size() != size {
@@ -67,6 +68,26 @@ func TestDiscardOfWhatIsRead(t *testing.T) {
 		}
 		if _, err := os.Stat(gone); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is still there: %v", gone, err)
+		}
+	}
+}
+
+// Who is told to stop leaves the rest, in fewer bytes or none.
+func TestDiscardEndsWithItsContext(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "tree", "file")
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sparse(t, name, 1<<40) // in steps it would take long
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, path := range []string{name, filepath.Dir(name)} {
+		if err := (commitlog.OS{}).Discard(ctx, path, true); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(name); err != nil || info.Size() == 0 {
+			t.Fatalf("%s: %v, %v", path, info, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,9 @@ type FS interface {
 	// Discard removes a file, or a tree, that no name in use leads to any more,
 	// without holding up who writes beside it: it takes its time. Nothing there is
 	// no error. Until it returns, and after a crash, some of it may be left, shorter.
-	Discard(name string) error
+	// Gently is with long pauses, for who has little to remove. When ctx ends it
+	// returns soon, and the rest is left.
+	Discard(ctx context.Context, name string, gently bool) error
 	// SyncDir makes the entries of one directory durable.
 	SyncDir(name string) error
 	// SyncTree makes everything below a directory durable, contents and entries.

@@ -135,7 +135,11 @@ func (l *Log) renameDeleted(s *segment, suffixes []string) error {
 	return errors.Join(errs...)
 }
 
-// Purge removes deleted files that are due, which may take a second for each
+// purgeFew is up to how many files are removed gently: more have come due in one
+// turn of the maintenance only where data comes and goes fast.
+const purgeFew = 8
+
+// Purge removes deleted files that are due, which may take some seconds for each
 // gigabyte. When ctx ends the rest is left to the next start. Any goroutine.
 func (l *Log) Purge(ctx context.Context) error {
 	nowMs := l.now()
@@ -148,12 +152,13 @@ func (l *Log) Purge(ctx context.Context) error {
 		return d.dueMs <= nowMs
 	})
 	l.mu.Unlock()
+	gently := len(due) <= purgeFew
 	var errs []error
 	for _, name := range due {
 		if ctx.Err() != nil {
 			break
 		}
-		errs = append(errs, l.fs.Discard(name))
+		errs = append(errs, l.fs.Discard(ctx, name, gently))
 	}
 	return errors.Join(errs...)
 }

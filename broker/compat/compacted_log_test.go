@@ -98,8 +98,9 @@ func TestDumpCompactedLog(t *testing.T) {
 func isClean(t *testing.T, dataDir, topic string) bool {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dataDir, topic+"-0", "*.log"))
-	if err != nil || len(files) < 2 {
-		t.Fatalf("%s: %d segments found (%v)", topic, len(files), err)
+	must(t, "Glob", err)
+	if len(files) < 2 {
+		return false // one of them is being exchanged
 	}
 	active := strings.TrimLeft(strings.TrimSuffix(filepath.Base(files[len(files)-1]), ".log"), "0")
 	checkpoint, err := os.ReadFile(filepath.Join(dataDir, "cleaner-offset-checkpoint"))

@@ -96,7 +96,7 @@ func (s *Set) removeRetired(ctx context.Context) error {
 	var errs []error
 	for _, d := range due {
 		if d.in.Failed() == nil && !stopped(ctx) { // else the next start removes it
-			errs = append(errs, s.fs.Discard(d.path))
+			errs = append(errs, s.fs.Discard(ctx, d.path, false))
 		}
 	}
 	return errors.Join(errs...)

@@ -3,6 +3,7 @@
 package errfs
 
 import (
+	"context"
 	"io"
 	"io/fs"
 
@@ -72,11 +73,11 @@ func (f *FS) RemoveAll(name string) error {
 	return f.Inner.RemoveAll(name)
 }
 
-func (f *FS) Discard(name string) error {
+func (f *FS) Discard(ctx context.Context, name string, gently bool) error {
 	if err := f.Before("discard", name); err != nil {
 		return err
 	}
-	return f.Inner.Discard(name)
+	return f.Inner.Discard(ctx, name, gently)
 }
 
 func (f *FS) SyncDir(name string) error {

@@ -12,6 +12,7 @@
 package memfs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -258,7 +259,7 @@ func (m *FS) RemoveAll(name string) error {
 }
 
 // Discard implements commitlog.FS.
-func (m *FS) Discard(name string) error { return m.RemoveAll(name) }
+func (m *FS) Discard(_ context.Context, name string, _ bool) error { return m.RemoveAll(name) }
 
 // SyncDir implements commitlog.FS.
 func (m *FS) SyncDir(name string) error {

@@ -33,6 +33,7 @@ const (
 // and goes within a second. It is the covariate trial.CovariateReference.
 type reference struct {
 	stop, stopped chan struct{}
+	begun         chan struct{} // closed after the first round
 	rounds        []referenceRound
 	err           error
 }
@@ -41,7 +42,7 @@ type referenceRound struct{ unixNs, cpuNs int64 }
 
 // startReference begins to work. It ends when end is called, once.
 func startReference() *reference {
-	r := &reference{stop: make(chan struct{}), stopped: make(chan struct{})}
+	r := &reference{stop: make(chan struct{}), begun: make(chan struct{}), stopped: make(chan struct{})}
 	go func() {
 		defer close(r.stopped)
 		r.err = r.work()
@@ -100,6 +101,9 @@ func (r *reference) work() error {
 		at = (at + referenceWalk) % referenceMemory
 		if len(r.rounds) < referenceMost {
 			r.rounds = append(r.rounds, referenceRound{time.Now().UnixNano(), end - start})
+			if len(r.rounds) == 1 {
+				close(r.begun)
+			}
 		}
 		// The thread itself sleeps, 2 ms at most after a stop: a timer of the runtime would wake another thread for each round.
 		pause := unix.NsecToTimespec(int64(referencePause))

@@ -34,6 +34,11 @@ func TestReferenceMean(t *testing.T) {
 // The rounds of a running reference have CPU times, in order, and end ends them.
 func TestReferenceWorks(t *testing.T) {
 	r := startReference()
+	select {
+	case <-r.begun:
+	case <-time.After(20 * time.Second):
+		t.Error("no round within 20 s")
+	}
 	from := time.Now().UnixNano()
 	time.Sleep(3 * referenceLeast * referencePause) // the window itself
 	to := time.Now().UnixNano()

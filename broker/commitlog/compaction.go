@@ -40,9 +40,6 @@ func (c CleanerConfig) withDefaults() CleanerConfig {
 	if c.BytesPerSecond <= 0 {
 		c.BytesPerSecond = math.MaxFloat64
 	}
-	if c.BusyBytesPerSecond <= 0 {
-		c.BusyBytesPerSecond = math.MaxFloat64
-	}
 	return c
 }
 

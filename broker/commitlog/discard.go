@@ -16,8 +16,8 @@ import (
 // (BenchmarkDiscard).
 const discardStep = 4 << 20
 
-// Pauses between two steps, in times of what a step took. A gentle pace leaves nine
-// tenths of the time to others, and would fall behind where much is removed.
+// Pauses between two steps, in times of what a step took. A gentle pace leaves eight
+// ninths of the time to others, and would fall behind where much is removed.
 const (
 	gentlePause = 8
 	steadyPause = 1

@@ -135,13 +135,9 @@ func (l *Log) renameDeleted(s *segment, suffixes []string) error {
 	return errors.Join(errs...)
 }
 
-// purgeFew is up to how many files are removed gently: more have come due in one
-// turn of the maintenance only where data comes and goes fast.
-const purgeFew = 8
-
 // Purge removes deleted files that are due, which may take some seconds for each
-// gigabyte. When ctx ends the rest is left to the next start. Any goroutine.
-func (l *Log) Purge(ctx context.Context) error {
+// gigabyte: gently until gentleUntil, then as fast as others bear. When ctx ends the rest is left to the next start. Any goroutine.
+func (l *Log) Purge(ctx context.Context, gentleUntil time.Time) error {
 	nowMs := l.now()
 	l.mu.Lock()
 	var due []string
@@ -152,13 +148,12 @@ func (l *Log) Purge(ctx context.Context) error {
 		return d.dueMs <= nowMs
 	})
 	l.mu.Unlock()
-	gently := len(due) <= purgeFew
 	var errs []error
 	for _, name := range due {
 		if ctx.Err() != nil {
 			break
 		}
-		errs = append(errs, l.fs.Discard(ctx, name, gently))
+		errs = append(errs, l.fs.Discard(ctx, name, time.Now().Before(gentleUntil)))
 	}
 	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"fluxmq/broker/protocol"
 )
@@ -28,10 +29,15 @@ func (s *Set) Maintain(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// gentlePurge is how long a round of Purge is gentle with those who append. What
+// is left then goes faster: a round that is longer has much to remove, and must keep up.
+const gentlePurge = 10 * time.Second
+
 // Purge removes the files and directories of deleted segments and partitions
-// that are due. It takes a second for a gigabyte, so node calls it from a goroutine
+// that are due. It takes some seconds for a gigabyte, so node calls it from a goroutine
 // of its own. It stops early when ctx ends; the next start removes what is left.
 func (s *Set) Purge(ctx context.Context) error {
+	gentleUntil := time.Now().Add(gentlePurge)
 	var errs []error
 	for _, p := range s.all() {
 		if stopped(ctx) {
@@ -41,7 +47,7 @@ func (s *Set) Purge(ctx context.Context) error {
 			continue
 		}
 		log := p.log()
-		if err := p.translateFrom(log, log.Purge(ctx)); err != nil && err != errMoved && !errors.Is(err, protocol.ErrUnknownTopicOrPartition) {
+		if err := p.translateFrom(log, log.Purge(ctx, gentleUntil)); err != nil && err != errMoved && !errors.Is(err, protocol.ErrUnknownTopicOrPartition) {
 			errs = append(errs, err)
 		}
 	}

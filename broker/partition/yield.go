@@ -55,6 +55,9 @@ func (y *yielding) allowance(s *Set, busy, dirtyRatio float64) func() float64 {
 func (y *yielding) sample(now time.Time, partitions []*Partition) {
 	var all, compacted int64
 	for _, p := range partitions {
+		if p.Offline() != nil {
+			continue
+		}
 		n := p.log().AppendedBytes()
 		all += n
 		if p.cfg.Load().Compact {

@@ -9,14 +9,13 @@ import (
 )
 
 // Most connections of a broker with many groups carry a heartbeat now and then and
-// nothing else. Waking a goroutine for each costs several times what the heartbeat
-// does. Such a connection is parked: its goroutine ends, and one goroutine reads the
+// nothing else. Waking a goroutine for each is a large part of what that costs. Such a connection is parked: its goroutine ends, and one goroutine reads the
 // sockets of all parked connections together, at most once in HeartbeatCoalescing.
 // What is not a heartbeat that can be answered at once makes it an ordinary
 // connection again, before it is served.
 
 // parkAfter is how many heartbeats in a row, each answered at once, park a
-// connection. Parking and returning cost some 20 system calls.
+// connection: parking and returning cost more than a few heartbeats save.
 const parkAfter = 8
 
 // errParked says that a connection has been given to the lot.

@@ -259,7 +259,8 @@ func TestStopEndsParkedConnections(t *testing.T) {
 }
 
 // TestClientsComeAndGoInTheLot lets many clients send heartbeats, other
-// requests and halves of them, leave and come back, and stops the server among them.
+// requests and halves of them, leave and come back, and then stops the server,
+// whose connections are still open, some of them parked.
 func TestClientsComeAndGoInTheLot(t *testing.T) {
 	f := startParking(t, nil)
 	var crew sync.WaitGroup

@@ -107,11 +107,8 @@ func (c *Coordinator) Heartbeat(ctx context.Context, in *kmsg.HeartbeatRequest) 
 // for a member of a consumer group (whose records would have to be written):
 // nothing has happened then. Nothing of in is kept.
 func (c *Coordinator) HeartbeatNow(in *kmsg.HeartbeatRequest) (code int16, served bool) {
-	if !c.enabled || checkGroup(in.Group, false) != 0 {
-		return 0, false
-	}
-	s, err := c.shards.Of(in.Group)
-	if err != nil || !s.enter() {
+	s := c.enter(in.Group)
+	if s == nil {
 		return 0, false
 	}
 	defer s.mutex.Unlock()
@@ -130,17 +127,27 @@ func (c *Coordinator) HeartbeatNow(in *kmsg.HeartbeatRequest) (code int16, serve
 	return code, true
 }
 
+// enter locks the mutex of a group's shard, which it returns, if nothing is to be
+// waited for and the group has a name; else nil.
+func (c *Coordinator) enter(group string) *shard {
+	if !c.enabled || checkGroup(group, false) != 0 {
+		return nil
+	}
+	s, err := c.shards.Of(group)
+	if err != nil || !s.enter() {
+		return nil
+	}
+	return s
+}
+
 // ConsumerHeartbeatNow is ConsumerHeartbeat of a member that says nothing new and
 // is told nothing new, for a caller that does not wait: it stays at its epoch, without an
 // assignment, and heartbeats at that interval. It reports false when the
 // request is another one, or when HeartbeatNow would: nothing has happened then.
 // Nothing of in is kept.
 func (c *Coordinator) ConsumerHeartbeatNow(from Client, in *kmsg.ConsumerGroupHeartbeatRequest) (intervalMs int32, served bool) {
-	if !c.enabled {
-		return 0, false
-	}
-	s, err := c.shards.Of(in.Group)
-	if err != nil || !s.enter() {
+	s := c.enter(in.Group)
+	if s == nil {
 		return 0, false
 	}
 	defer s.mutex.Unlock()

@@ -18,13 +18,9 @@ var ErrUncleanable = errors.New("log cannot be cleaned")
 
 // CleanerConfig is what a cleaner may use. Zero values take Kafka's defaults.
 type CleanerConfig struct {
-	DedupeBytes    int64   // log.cleaner.dedupe.buffer.size: most memory of the offset map
-	LoadFactor     float64 // log.cleaner.io.buffer.load.factor, in (0, 1]
-	BufferBytes    int     // log.cleaner.io.buffer.size: read and write buffer together
-	BytesPerSecond float64 // log.cleaner.io.max.bytes.per.second: reads and writes together
-	// BusyBytesPerSecond is fluxmq.log.cleaner.busy.io.max.bytes.per.second. It is for
-	// the caller, who makes Cleaner.Allowed of it.
-	BusyBytesPerSecond float64
+	DedupeBytes int64   // log.cleaner.dedupe.buffer.size: most memory of the offset map
+	LoadFactor  float64 // log.cleaner.io.buffer.load.factor, in (0, 1]
+	BufferBytes int     // log.cleaner.io.buffer.size: read and write buffer together
 }
 
 func (c CleanerConfig) withDefaults() CleanerConfig {
@@ -37,9 +33,6 @@ func (c CleanerConfig) withDefaults() CleanerConfig {
 	if c.BufferBytes <= 0 {
 		c.BufferBytes = 512 << 10
 	}
-	if c.BytesPerSecond <= 0 {
-		c.BytesPerSecond = math.MaxFloat64
-	}
 	return c
 }
 
@@ -49,20 +42,21 @@ func (c CleanerConfig) withDefaults() CleanerConfig {
 // One goroutine at a time; Close frees what the garbage collector does not know.
 type Cleaner struct {
 	// Allowed, unless nil, tells how many bytes a second may be read and written
-	// now; it is asked before each piece. CleanerConfig.BytesPerSecond holds beside it.
+	// now, more than 0, MaxFloat64: as many as it likes. It is asked before each
+	// piece, and again while one waits.
 	Allowed func() float64
 
 	cfg         CleanerConfig
 	keys        offsetMap
 	read, write []byte
-	pace        pace
+	pace        Pace
 }
 
 // NewCleaner makes a cleaner. The map's memory is taken when the first log needs it.
 func NewCleaner(cfg CleanerConfig) *Cleaner {
 	cfg = cfg.withDefaults()
 	half := max(cfg.BufferBytes/2, 4<<10)
-	return &Cleaner{cfg: cfg, read: make([]byte, half), write: make([]byte, half), pace: pace{perSecond: cfg.BytesPerSecond}}
+	return &Cleaner{cfg: cfg, read: make([]byte, half), write: make([]byte, half)}
 }
 
 // Close gives the offset map's memory back; a cleaning may follow all the same.
@@ -199,10 +193,10 @@ func (r *cleaning) pause(ctx context.Context, bytes int64) error {
 	default:
 	}
 	c := r.cleaner
-	if c.Allowed != nil {
-		c.pace.perSecond = min(c.cfg.BytesPerSecond, c.Allowed())
+	if c.Allowed == nil {
+		return nil
 	}
-	return c.pace.wait(ctx, r.log.closing, bytes)
+	return c.pace.wait(ctx, r.log.closing, bytes, func() (float64, error) { return c.Allowed(), nil })
 }
 
 // errMapFull ends the walk over the dirty part.

@@ -1245,7 +1245,7 @@ func TestCompactionStops(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fs := memfs.New()
 				w := dirtyLog(t, fs)
-				w.c = commitlog.NewCleaner(commitlog.CleanerConfig{BytesPerSecond: 1}) // it is caught in its throttle
+				w.c.Allowed = func() float64 { return 1 } // it is caught in its throttle
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
 				result, ended := make(chan error), make(chan error)
@@ -1273,32 +1273,34 @@ func TestCompactionStops(t *testing.T) {
 }
 
 func TestCompactionIsThrottled(t *testing.T) {
-	allow := func(perSecond float64) func() float64 { return func() float64 { return perSecond } }
-	for name, c := range map[string]struct {
-		setting float64
-		allowed func() float64
-		want    float64 // bytes a second
-	}{
-		"by its setting":                      {10_000, nil, 10_000},
-		"by what is allowed now":              {20_000, allow(10_000), 10_000},
-		"by its setting though more is":       {10_000, allow(20_000), 10_000},
-		"by its setting though all is":        {10_000, allow(math.MaxFloat64), 10_000},
-		"by what is allowed, without setting": {0, allow(10_000), 10_000},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := dirtyLog(t, memfs.New())
-				w.c = commitlog.NewCleaner(commitlog.CleanerConfig{BytesPerSecond: c.setting})
-				w.c.Allowed = c.allowed
-				began := time.Now()
-				dirty := w.l.SizeBytes()
-				done := w.clean()
-				// The dirty part is read twice, for its keys and for its records.
-				bytes := float64(dirty + done.BytesRead + done.BytesWritten)
-				if took := time.Since(began).Seconds(); took < bytes/c.want*0.9 || took > bytes/c.want*1.2 {
-					t.Fatalf("%.0f bytes in %.2f s", bytes, took)
-				}
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := dirtyLog(t, memfs.New())
+		w.c.Allowed = func() float64 { return 10_000 }
+		began := time.Now()
+		dirty := w.l.SizeBytes()
+		done := w.clean()
+		// The dirty part is read twice, for its keys and for its records.
+		bytes := float64(dirty + done.BytesRead + done.BytesWritten)
+		if took := time.Since(began).Seconds(); took < bytes/10_000*0.9 || took > bytes/10_000*1.2 {
+			t.Fatalf("%.0f bytes in %.2f s", bytes, took)
+		}
+	})
+}
+
+// A cleaning whose limit is altered while it waits goes on by the new one.
+func TestAnAlteredThrottleHoldsSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := dirtyLog(t, memfs.New())
+		began := time.Now()
+		w.c.Allowed = func() float64 {
+			if time.Since(began) < 10*time.Second {
+				return 1
+			}
+			return math.MaxFloat64
+		}
+		w.clean()
+		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second {
+			t.Errorf("it ended after %v", took)
+		}
+	})
 }

@@ -6,53 +6,53 @@ import (
 	"time"
 )
 
-// pace holds work to so many bytes a second on average. What is done in less
-// than paceStep of that time is not waited for: a sleep is longer than it asks.
-type pace struct {
-	perSecond float64   // MaxFloat64: no limit
-	free      time.Time // when all that was let through so far is paid for
+// Pace holds work to so many bytes a second on average; the zero value is ready.
+// What is done in less than paceStep of that time is not waited for: a sleep is
+// longer than it asks. One goroutine at a time.
+type Pace struct {
+	owed float64   // bytes let through whose time has not passed yet
+	paid time.Time // up to when time was counted
 }
 
-const paceStep = 5 * time.Millisecond
+const (
+	paceStep = 5 * time.Millisecond
+	// paceLook is how long a wait may take to notice another limit.
+	paceLook = 500 * time.Millisecond
+)
 
-// wait lets so many bytes through, after the time that they and those before
-// them need. It ends early with ctx's error, or ErrClosed when stop is closed.
-func (p *pace) wait(ctx context.Context, stop <-chan struct{}, bytes int64) error {
-	if p.perSecond == math.MaxFloat64 {
-		return nil
-	}
-	now := time.Now()
-	if p.free.Before(now) {
-		p.free = now
-	}
-	p.free = p.free.Add(time.Duration(float64(bytes) / p.perSecond * float64(time.Second)))
-	ahead := p.free.Sub(now)
-	if ahead < paceStep {
-		return nil
-	}
-	timer := time.NewTimer(ahead)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-stop:
-		return ErrClosed
-	}
+// Wait lets so many bytes through, after the time that they and those before them
+// need. The limit, in bytes a second, is asked again while it waits; MaxFloat64 is
+// none, and an error of it ends the wait, as ctx does.
+func (p *Pace) Wait(ctx context.Context, bytes int64, limit func() (perSecond float64, err error)) error {
+	return p.wait(ctx, nil, bytes, limit)
 }
 
-// Pace holds work of another room to so many bytes a second; the zero value has
-// no limit. One goroutine at a time.
-type Pace struct{ pace }
-
-// Limit sets how many bytes a second, more than 0, may pass from the next Wait on.
-func (p *Pace) Limit(bytesPerSecond float64) { p.perSecond = bytesPerSecond }
-
-// Wait lets so many bytes through, after the time that they need. It ends early with ctx's error.
-func (p *Pace) Wait(ctx context.Context, bytes int64) error {
-	if p.perSecond == 0 {
-		return nil
+// wait ends with ErrClosed when stop is closed.
+func (p *Pace) wait(ctx context.Context, stop <-chan struct{}, bytes int64, limit func() (float64, error)) error {
+	for {
+		perSecond, err := limit()
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		p.owed = max(0, p.owed-now.Sub(p.paid).Seconds()*perSecond) + float64(bytes)
+		p.paid, bytes = now, 0
+		if perSecond == math.MaxFloat64 {
+			p.owed = 0
+		}
+		ahead := p.owed / perSecond // seconds
+		if ahead < paceStep.Seconds() {
+			return nil
+		}
+		timer := time.NewTimer(time.Duration(min(ahead, paceLook.Seconds()) * float64(time.Second)))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-stop:
+			timer.Stop()
+			return ErrClosed
+		}
 	}
-	return p.wait(ctx, nil, bytes)
 }

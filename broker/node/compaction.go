@@ -7,6 +7,7 @@ import (
 	"fluxmq/broker/commitlog"
 	"fluxmq/broker/config"
 	"fluxmq/broker/metrics"
+	"fluxmq/broker/partition"
 )
 
 // minCleanerBackoff is the least pause between two looks for a log to clean.
@@ -52,8 +53,13 @@ func waited(ctx context.Context, d time.Duration) bool {
 }
 
 func cleanerConfig(s config.Cleaner) commitlog.CleanerConfig {
-	return commitlog.CleanerConfig{DedupeBytes: s.DedupeBytes, LoadFactor: s.LoadFactor, BufferBytes: s.BufferBytes,
-		BytesPerSecond: s.BytesPerSecond, BusyBytesPerSecond: s.BusyBytesPerSecond}
+	return commitlog.CleanerConfig{DedupeBytes: s.DedupeBytes, LoadFactor: s.LoadFactor, BufferBytes: s.BufferBytes}
+}
+
+// cleanerRates are those of this moment: a cleaning that takes minutes heeds what is altered meanwhile.
+func (n *Node) cleanerRates() partition.CleanerRates {
+	s := n.metadata.Image().Settings.Cleaner
+	return partition.CleanerRates{Most: s.BytesPerSecond, Busy: s.BusyBytesPerSecond}
 }
 
 // cleanerState is what the metrics show of the cleaner.

@@ -221,7 +221,7 @@ func (n *Node) openData(fs commitlog.FS) error {
 	n.subscribe(image)
 	n.partitions, err = partition.OpenSet(partition.SetConfig{
 		LogDirs: dirs, Unopened: unopened, OnDirFailed: n.onDirFailed(), OnMoved: n.onMoved, FS: fs, Durability: durability(s.Flush),
-		MoveBytesPerSecond: func() int64 { return n.metadata.Image().Settings.MoveBytesPerSecond },
+		MoveBytesPerSecond: func() int64 { return n.metadata.Image().Settings.MoveBytesPerSecond }, CleanerRates: n.cleanerRates,
 		TopicID: func(topic string) (partition.TopicID, bool) {
 			if t := image.Topics[topic]; t != nil {
 				return t.ID, true

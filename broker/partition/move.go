@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -342,26 +341,9 @@ func (s *Set) moveOver(ctx context.Context, p *Partition, m *move) error {
 	return p.Offline()
 }
 
-// paceMove waits so long as the limit of bytes a second wants; one that is
-// altered meanwhile holds within a second.
+// paceMove waits so long as the limit of bytes a second wants, as it is now, or until the move is over.
 func (s *Set) paceMove(ctx context.Context, p *Partition, m *move, bytes int64) error {
-	for bytes > 0 {
-		if err := s.moveOver(ctx, p, m); err != nil {
-			return err
-		}
-		rate := s.moveRate()
-		if rate == math.MaxInt64 {
-			return nil
-		}
-		rate = max(rate, 1)
-		part := min(bytes, rate) // a second's
-		s.movePace.Limit(float64(rate))
-		if err := s.movePace.Wait(ctx, part); err != nil {
-			return err
-		}
-		bytes -= part
-	}
-	return nil
+	return s.movePace.Wait(ctx, bytes, func() (float64, error) { return float64(max(s.moveRate(), 1)), s.moveOver(ctx, p, m) })
 }
 
 // copyRound copies some of what the copy lacks and returns how many bytes; 0

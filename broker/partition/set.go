@@ -34,6 +34,9 @@ type SetConfig struct {
 	// MoveBytesPerSecond is how fast logs are copied to other directories, asked
 	// again and again by whoever runs RunMoves; nil, or math.MaxInt64: no limit.
 	MoveBytesPerSecond func() int64
+	// CleanerRates are the limits of the cleaner, asked again and again by whoever
+	// runs Compact; nil: none.
+	CleanerRates func() CleanerRates
 
 	FS         commitlog.FS // nil: the operating system's
 	Durability Durability
@@ -111,6 +114,7 @@ type Set struct {
 	// The cleaner and its settings are those of the goroutine that calls Compact.
 	cleaner       *commitlog.Cleaner
 	cleanerConfig commitlog.CleanerConfig
+	cleanerRates  func() CleanerRates
 	yield         yielding
 	cleanerStats  atomic.Pointer[CleanerStats]
 
@@ -175,10 +179,13 @@ func OpenSet(c SetConfig) (*Set, error) {
 		unopened: c.Unopened, fs: dirs[0].FS, files: commitlog.NewFiles(c.OpenFiles), durability: c.Durability, nowMs: c.NowMs,
 		workers: c.Workers, onOffline: c.OnOffline, onRecovered: c.OnRecovered, onFlush: c.OnFlush, seed: maphash.MakeSeed(),
 		onDirFailed: c.OnDirFailed, onMoved: c.OnMoved, preferred: map[commitlog.TopicPartition]*directory{},
-		topicID: c.TopicID, deletedID: c.DeletedID, moveRate: c.MoveBytesPerSecond, moves: moveQueue{wake: make(chan struct{}, 1)},
+		topicID: c.TopicID, deletedID: c.DeletedID, moveRate: c.MoveBytesPerSecond, cleanerRates: c.CleanerRates, moves: moveQueue{wake: make(chan struct{}, 1)},
 	}
 	if s.moveRate == nil {
 		s.moveRate = func() int64 { return math.MaxInt64 }
+	}
+	if s.cleanerRates == nil {
+		s.cleanerRates = func() CleanerRates { return CleanerRates{Most: math.MaxFloat64, Busy: math.MaxFloat64} }
 	}
 	for _, d := range dirs {
 		s.dirs = append(s.dirs, &directory{LogDir: d, written: checkpoints{}})

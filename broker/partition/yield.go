@@ -1,9 +1,6 @@
 package partition
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 const (
 	// yieldSample is how often the cleaner looks how much is appended.
@@ -26,29 +23,39 @@ type yielding struct {
 	growthPerSecond float64   // of compacted logs
 }
 
+// CleanerRates is how many bytes a second the cleaner may read and write together,
+// more than 0; math.MaxFloat64: as many as it likes.
+type CleanerRates struct {
+	Most float64 // log.cleaner.io.max.bytes.per.second
+	// Busy holds beside it while anything is appended to any log, unless compacted
+	// logs outgrow it: fluxmq.log.cleaner.busy.io.max.bytes.per.second.
+	Busy float64
+}
+
 // allowance returns what a Cleaner asks how many bytes a second it may move: as
-// many as it likes while nothing is appended, else busy, or more where the compacted
-// logs would outgrow that; nil where busy is no limit. A log that is cleaned at a dirty
-// ratio of r is 1/r times as long as what was appended: that is read once to
-// index it, and all is read and at most written once more, 2/r + 1 bytes for each.
-func (y *yielding) allowance(s *Set, busy, dirtyRatio float64) func() float64 {
-	if busy <= 0 || busy == math.MaxFloat64 {
-		return nil
-	}
+// many as it likes while nothing is appended, else those of Busy, or more where the
+// compacted logs would outgrow that. A log that is cleaned at a dirty ratio of r is
+// 1/r times as long as what was appended: that is read once to index it, and all
+// is read and at most written once more, 2/r + 1 bytes for each.
+func (y *yielding) allowance(s *Set, dirtyRatio float64) func() float64 {
 	if dirtyRatio <= 0 {
 		dirtyRatio = 0.5 // as commitlog takes it
 	}
 	dirtyRatio = max(dirtyRatio, yieldLeastRatio)
 	work := yieldReserve * (2/dirtyRatio + 1)
 	return func() float64 {
+		rates := s.cleanerRates()
+		if rates.Busy >= rates.Most {
+			return rates.Most // nobody need look at the logs
+		}
 		now := time.UnixMilli(s.nowMs())
 		if passed := now.Sub(y.sampledAt); passed >= yieldSample || passed < 0 {
 			y.sample(now, s.all())
 		}
 		if now.Sub(y.appendedAt) > yieldLinger {
-			return math.MaxFloat64
+			return rates.Most
 		}
-		return max(busy, work*y.growthPerSecond)
+		return min(rates.Most, max(rates.Busy, work*y.growthPerSecond))
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 
 func TestCleanerYieldsToProducers(t *testing.T) {
 	nowMs := int64(1_000_000)
-	s, err := OpenSet(SetConfig{Dir: "/data", FS: memfs.New(), BootID: "b", NowMs: func() int64 { return nowMs }})
+	const busy = 1000.0
+	rates := CleanerRates{Most: math.MaxFloat64, Busy: busy}
+	s, err := OpenSet(SetConfig{Dir: "/data", FS: memfs.New(), BootID: "b", NowMs: func() int64 { return nowMs }, CleanerRates: func() CleanerRates { return rates }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,9 +21,7 @@ func TestCleanerYieldsToProducers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const busy = 1000.0
-	y := &yielding{}
-	allowed := y.allowance(s, busy, 0.5)
+	allowed := (&yielding{}).allowance(s, 0.5)
 	want := func(what string, want float64) {
 		t.Helper()
 		if got := allowed(); got != want {
@@ -46,6 +46,16 @@ func TestCleanerYieldsToProducers(t *testing.T) {
 	want("many records", 10*float64(p.log().AppendedBytes()-before)/yieldSample.Seconds())
 	pass(yieldSample)
 	want("when they have ended", busy)
+	rates = CleanerRates{Most: busy / 2, Busy: busy}
+	want("with a limit that is altered meanwhile", busy/2)
+	rates = CleanerRates{Most: 2 * busy, Busy: math.MaxFloat64}
+	want("without a limit beside producers", 2*busy)
+	rates = CleanerRates{Most: 20, Busy: 10}
+	fill(t, p, 1000, 10)
+	pass(yieldSample)
+	want("many records and a limit that they outgrow", 20)
+	rates = CleanerRates{Most: math.MaxFloat64, Busy: busy}
+	pass(yieldSample)
 
 	if err := s.Delete(p.Topic()); err != nil {
 		t.Fatal(err)
@@ -54,12 +64,4 @@ func TestCleanerYieldsToProducers(t *testing.T) {
 	want("the log is gone", busy)
 	pass(yieldLinger)
 	want("long after that", math.MaxFloat64)
-}
-
-func TestCleanerDoesNotYieldWhenOff(t *testing.T) {
-	for _, busy := range []float64{0, math.MaxFloat64} {
-		if (&yielding{}).allowance(nil, busy, 0.5) != nil {
-			t.Errorf("%v: it asks all the same", busy)
-		}
-	}
 }

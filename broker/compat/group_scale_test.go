@@ -33,7 +33,7 @@ func TestGroupScale(t *testing.T) {
 		t.Skip("GROUP_SCALE_COMMIT is not set: `make group-scale` sets it")
 	}
 	rounds, groups := fromEnvironment(t, "GROUP_SCALE_ROUNDS", 5), fromEnvironment(t, "GROUP_SCALE_GROUPS", 10000)
-	result := scale.Result{Version: scale.ResultVersion, Commit: commit, Cores: runtime.NumCPU()}
+	result := scale.Groups{Version: scale.GroupsVersion, Commit: commit, Cores: runtime.NumCPU()}
 	const soon = "group.initial.rebalance.delay.ms=1000"
 	for _, c := range []settleCase{
 		classicRange.judgedBySettleLimit(),

@@ -34,7 +34,8 @@ func run(results, page string) error {
 const (
 	differentialFile = "differential.json"
 	clientsFolder    = "clients"
-	scaleFile        = "group-scale.json"
+	groupsFile       = "group-scale.json"
+	compactionFile   = "compaction-scale.json"
 )
 
 // pageOf makes the page of what results there are.
@@ -47,9 +48,13 @@ func pageOf(results string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	groups, err := scale.Load(filepath.Join(results, scaleFile))
+	groups, err := scale.LoadGroups(filepath.Join(results, groupsFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return write(apis, clients, groups), nil
+	compaction, err := scale.LoadCompaction(filepath.Join(results, compactionFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return write(apis, clients, groups, compaction), nil
 }

@@ -12,11 +12,12 @@ import (
 )
 
 // write is the whole page.
-func write(result differential.Result, clients []suite.Result, groups scale.Result) []byte {
+func write(result differential.Result, clients []suite.Result, groups scale.Groups, compaction scale.Compaction) []byte {
 	var b bytes.Buffer
-	b.WriteString("# Compatibility\n\nWritten by `make compat` and `make group-scale` from `broker/compat/results`; what is changed here by hand is lost.\n")
+	b.WriteString("# Compatibility\n\nWritten by `make compat`, `make group-scale` and `make compaction-scale` from `broker/compat/results`; what is changed here by hand is lost.\n")
 	b.WriteString(suite.Section(clients))
-	b.WriteString(scale.Section(groups))
+	b.WriteString(groups.Section())
+	b.WriteString(compaction.Section())
 	if len(result.APIs) > 0 {
 		writeAPIs(&b, result)
 		writeAllowed(&b, result.Cases)

@@ -41,8 +41,9 @@ func sample() (differential.Result, []suite.Result) {
 
 func TestPage(t *testing.T) {
 	result, clients := sample()
-	groups := scale.Result{Version: scale.ResultVersion, Commit: "abc", Cores: 2, Heartbeats: []scale.Heartbeats{{Protocol: "classic", Groups: 10, Connections: 2, IntervalMs: 3000, Windows: []scale.Window{{Seconds: 60, Beats: 120, Percent: 4}}}}}
-	got := string(write(result, clients, groups))
+	groups := scale.Groups{Version: scale.GroupsVersion, Commit: "abc", Cores: 2, Heartbeats: []scale.Heartbeats{{Protocol: "classic", Groups: 10, Connections: 2, IntervalMs: 3000, Windows: []scale.Window{{Seconds: 60, Beats: 120, Percent: 4}}}}}
+	compaction := scale.Compaction{Commit: "def", Cores: 2, GiB: 10, Keys: 1000, Pairs: []scale.CompactionPair{{Held: scale.Latencies{P50: 1}, Working: scale.Latencies{P50: 2}}}}
+	got := string(write(result, clients, groups, compaction))
 	golden := filepath.Join("testdata", "page.md")
 	if *rewrite {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {

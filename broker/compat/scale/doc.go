@@ -1,5 +1,6 @@
-// Package scale is what was measured of large groups and of many: one Result
-// of `make group-scale`, kept as a file, and its section of the page.
-// broker/compat measures and saves it; broker/compat/report shows it. It
-// starts nothing and knows no broker.
+// Package scale is what was measured of large groups and of many, and of a large
+// log that is compacted: one Groups of `make group-scale`, one Compaction of
+// `make compaction-scale`, each kept as a file, and their sections of the page.
+// broker/compat measures and saves; broker/compat/report shows. It starts nothing
+// and knows no broker.
 package scale

@@ -11,44 +11,44 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func sound() Result {
-	return Result{Version: ResultVersion, Commit: "abc", Cores: 2,
+func soundGroups() Groups {
+	return Groups{Version: GroupsVersion, Commit: "abc", Cores: 2,
 		Settles: []Settle{{Protocol: "classic range", Settings: []string{"a=1"}, Members: 100, Moving: 10, Partitions: 500,
 			Start: []float64{2, 1, 4}, Leave: []float64{1}, Return: []float64{3, 4}, Load: 0.5}},
 		Heartbeats: []Heartbeats{{Protocol: "classic", Settings: []string{"b=2"}, Groups: 10, Connections: 2, IntervalMs: 3000, JoinSeconds: 1, IdlePercent: 0.2,
 			Windows: []Window{{Seconds: 60, Beats: 120, Percent: 4.25, P50: 1.25, P99: 10, Load: 1}, {Seconds: 40, Beats: 80, Percent: 5, P50: 2, P99: 11.5, Load: 2}}, ResidentMiB: 80}}}
 }
 
-func TestAResultIsKeptAsItWas(t *testing.T) {
+func TestGroupsAreKeptAsTheyWere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "deep", "group-scale.json")
-	if _, err := Load(path); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := LoadGroups(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("before: %v", err)
 	}
-	if err := sound().Save(path); err != nil {
+	if err := soundGroups().Save(path); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Load(path)
+	got, err := LoadGroups(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(sound(), got); diff != "" {
+	if diff := cmp.Diff(soundGroups(), got); diff != "" {
 		t.Errorf("-saved +loaded:\n%s", diff)
 	}
 }
 
-func TestWhatIsNoResultIsRefused(t *testing.T) {
-	for name, change := range map[string]func(*Result){
-		"another version":               func(r *Result) { r.Version++ },
-		"no commit":                     func(r *Result) { r.Commit = "" },
-		"no cores":                      func(r *Result) { r.Cores = 0 },
-		"nothing measured":              func(r *Result) { r.Settles, r.Heartbeats = nil, nil },
-		"a group without a round":       func(r *Result) { r.Settles[0].Return = nil },
-		"a group without a member":      func(r *Result) { r.Settles[0].Members = 0 },
-		"heartbeats without a window":   func(r *Result) { r.Heartbeats[0].Windows = nil },
-		"heartbeats without a protocol": func(r *Result) { r.Heartbeats[0].Protocol = "" },
+func TestWhatIsNoGroupsIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*Groups){
+		"another version":               func(r *Groups) { r.Version++ },
+		"no commit":                     func(r *Groups) { r.Commit = "" },
+		"no cores":                      func(r *Groups) { r.Cores = 0 },
+		"nothing measured":              func(r *Groups) { r.Settles, r.Heartbeats = nil, nil },
+		"a group without a round":       func(r *Groups) { r.Settles[0].Return = nil },
+		"a group without a member":      func(r *Groups) { r.Settles[0].Members = 0 },
+		"heartbeats without a window":   func(r *Groups) { r.Heartbeats[0].Windows = nil },
+		"heartbeats without a protocol": func(r *Groups) { r.Heartbeats[0].Protocol = "" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := sound()
+			r := soundGroups()
 			change(&r)
 			folder := t.TempDir()
 			if err := r.Save(filepath.Join(folder, "r.json")); !errors.Is(err, ErrNotAResult) {
@@ -64,17 +64,17 @@ func TestWhatIsNoResultIsRefused(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Load(path); !errors.Is(err, ErrNotAResult) {
+		if _, err := LoadGroups(path); !errors.Is(err, ErrNotAResult) {
 			t.Errorf("Load of %s: %v", name, err)
 		}
 	}
 }
 
-func TestSection(t *testing.T) {
-	if text := Section(Result{}); text != "" {
+func TestSectionOfGroups(t *testing.T) {
+	if text := (Groups{}).Section(); text != "" {
 		t.Errorf("nothing measured: %q", text)
 	}
-	text := Section(sound())
+	text := soundGroups().Section()
 	for _, line := range []string{
 		"`make group-scale`, at abc, broker and clients on the same 2 cores.",
 		"| classic range | `a=1` | 100 ∓ 10 | 500 | 3 | 2.00, 4.00 | 1.00, 1.00 | 3.50, 4.00 | 0.5 |",

@@ -1,19 +1,12 @@
 package scale
 
-import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-)
+import "fmt"
 
-// ResultVersion is the version of the file's form; Load refuses others.
-const ResultVersion = 2
+// GroupsVersion is the version of the file's form; LoadGroups refuses others.
+const GroupsVersion = 2
 
-// Result is one run.
-type Result struct {
+// Groups is one run of `make group-scale`.
+type Groups struct {
 	Version int    `json:"version"`
 	Commit  string `json:"commit"` // that was measured, "-dirty" when it was changed
 	Cores   int    `json:"cores"`  // that broker and clients shared
@@ -60,17 +53,11 @@ type Window struct {
 	Load    float64 `json:"load"` // of the machine after it
 }
 
-// fileLimit bounds a result's file, in bytes.
-const fileLimit = 1 << 20
-
-// ErrNotAResult is what Save and Load say of a result that cannot be one.
-var ErrNotAResult = errors.New("not a result of group-scale")
-
 // check: what is shown was measured at least once.
-func (r Result) check() error {
+func (r Groups) check() error {
 	switch {
-	case r.Version != ResultVersion:
-		return fmt.Errorf("%w: its version is %d, not %d", ErrNotAResult, r.Version, ResultVersion)
+	case r.Version != GroupsVersion:
+		return fmt.Errorf("%w: its version is %d, not %d", ErrNotAResult, r.Version, GroupsVersion)
 	case r.Commit == "" || r.Cores < 1:
 		return fmt.Errorf("%w: it lacks the commit or the cores", ErrNotAResult)
 	case len(r.Settles)+len(r.Heartbeats) == 0:
@@ -90,44 +77,7 @@ func (r Result) check() error {
 }
 
 // Save writes the result to a file, in a folder that it makes. The file is whole or not there.
-func (r Result) Save(path string) error {
-	if err := r.check(); err != nil {
-		return err
-	}
-	text, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
+func (r Groups) Save(path string) error { return save(path, r) }
 
-// Load reads a result; the error of a file that is not there is fs.ErrNotExist.
-func Load(path string) (Result, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return Result{}, err
-	}
-	if info.Size() > fileLimit {
-		return Result{}, fmt.Errorf("%w: %s has %d bytes", ErrNotAResult, path, info.Size())
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return Result{}, err
-	}
-	var r Result
-	fields := json.NewDecoder(bytes.NewReader(text))
-	fields.DisallowUnknownFields()
-	if err := fields.Decode(&r); err != nil {
-		return Result{}, fmt.Errorf("%w: %s: %w", ErrNotAResult, path, err)
-	}
-	if err := r.check(); err != nil {
-		return Result{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return r, nil
-}
+// LoadGroups reads a result; the error of a file that is not there is fs.ErrNotExist.
+func LoadGroups(path string) (Groups, error) { return load[Groups](path) }

@@ -11,7 +11,7 @@ var inCell = strings.NewReplacer("|", "¦", "\n", " ")
 
 // Section is the part of the page about groups at scale. Of a result in which
 // nothing was measured it is empty.
-func Section(r Result) string {
+func (r Groups) Section() string {
 	if len(r.Settles)+len(r.Heartbeats) == 0 {
 		return ""
 	}

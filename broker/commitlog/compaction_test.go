@@ -556,7 +556,7 @@ func TestCompactionMergesSmallSegments(t *testing.T) {
 			t.Fatalf("%s is left", name)
 		}
 	}
-	if err := w.l.Purge(context.Background(), time.Time{}); err != nil {
+	if err := w.l.Purge(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
 	logs := slices.DeleteFunc(w.fs.(*memfs.FS).Names(dir), func(n string) bool { return !strings.HasSuffix(n, ".log") })
@@ -1102,7 +1102,7 @@ func TestCompactionBesideReadersAndWriter(t *testing.T) {
 				t.Errorf("sync: %v", err)
 				return
 			}
-			if err := errors.Join(l.Seal(), l.Purge(context.Background(), time.Time{}), l.WriteEpochs()); err != nil {
+			if err := errors.Join(l.Seal(), l.Purge(context.Background(), nil), l.WriteEpochs()); err != nil {
 				t.Errorf("seal: %v", err)
 				return
 			}
@@ -1220,7 +1220,7 @@ func TestHeldRangeOutlivesCompaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.clean()
-	if err := w.l.Purge(context.Background(), time.Time{}); err != nil {
+	if err := w.l.Purge(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
 	b, err := held.Bytes()

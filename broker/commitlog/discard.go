@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,23 +13,11 @@ import (
 // of a file that is unlinked in one go, a quarter of a second for a gigabyte, and
 // who waits for an fdatasync on the same file system waits up to a tenth of one
 // (BenchmarkDiscard).
-const discardStep = 4 << 20
+const discardStep = 512 << 10
 
-// Pauses between two steps, in times of what a step took. A gentle pace leaves eight
-// ninths of the time to others, and would fall behind where much is removed.
-const (
-	gentlePause = 8
-	steadyPause = 1
-)
-
-// Discard is FS.Discard. Large files are shortened step by step, with a pause
-// behind each, before they are unlinked; those that somebody still reads, or that
-// are small, are unlinked at once.
-func (o OS) Discard(ctx context.Context, name string, gently bool) error {
-	pause := time.Duration(steadyPause)
-	if gently {
-		pause = gentlePause
-	}
+// Discard is FS.Discard. Large files are shortened step by step before they are
+// unlinked; those that somebody still reads, or that are small, are unlinked at once.
+func (o OS) Discard(ctx context.Context, name string, wait func(bytes int64) error) error {
 	info, err := os.Lstat(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -39,7 +26,7 @@ func (o OS) Discard(ctx context.Context, name string, gently bool) error {
 		return err
 	}
 	if !info.IsDir() {
-		if !shrink(ctx, name, info.Size(), pause) {
+		if !shrink(ctx, name, info.Size(), wait) {
 			return nil
 		}
 		return os.Remove(name)
@@ -50,7 +37,7 @@ func (o OS) Discard(ctx context.Context, name string, gently bool) error {
 	}
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-			if !shrink(ctx, filepath.Join(name, e.Name()), info.Size(), pause) {
+			if !shrink(ctx, filepath.Join(name, e.Name()), info.Size(), wait) {
 				return nil
 			}
 		}
@@ -59,8 +46,8 @@ func (o OS) Discard(ctx context.Context, name string, gently bool) error {
 }
 
 // shrink takes a file's end away until it is small. Whatever hinders it is left to
-// the unlinking, which must follow unless it reports false: ctx has ended.
-func shrink(ctx context.Context, name string, size int64, pause time.Duration) bool {
+// the unlinking, which must follow unless it reports false: ctx or wait has ended it.
+func shrink(ctx context.Context, name string, size int64, wait func(bytes int64) error) bool {
 	if size <= discardStep {
 		return true
 	}
@@ -72,19 +59,13 @@ func shrink(ctx context.Context, name string, size int64, pause time.Duration) b
 	if !openedByNobodyElse(f) {
 		return true
 	}
-	rest := time.NewTimer(0)
-	defer rest.Stop()
 	for size > discardStep {
+		if ctx.Err() != nil || wait != nil && wait(discardStep) != nil {
+			return false
+		}
 		size -= discardStep
-		began := time.Now()
 		if f.Truncate(size) != nil {
 			return true
-		}
-		rest.Reset(pause * time.Since(began))
-		select {
-		case <-rest.C:
-		case <-ctx.Done():
-			return false
 		}
 	}
 	return true

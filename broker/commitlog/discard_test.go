@@ -32,7 +32,7 @@ func TestDiscard(t *testing.T) {
 	sparse(t, filepath.Join(tree, "large"), 100<<20)
 	sparse(t, filepath.Join(tree, "below", "small"), 5)
 	for _, name := range []string{"large", "small", "tree", "none"} {
-		if err := (commitlog.OS{}).Discard(t.Context(), filepath.Join(dir, name), true); err != nil {
+		if err := (commitlog.OS{}).Discard(t.Context(), filepath.Join(dir, name), nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -60,7 +60,7 @@ func TestDiscardOfWhatIsRead(t *testing.T) {
 		if filepath.Dir(name) != dir {
 			gone = filepath.Dir(name)
 		}
-		if err := (commitlog.OS{}).Discard(t.Context(), gone, true); err != nil {
+		if err := (commitlog.OS{}).Discard(t.Context(), gone, nil); err != nil {
 			t.Fatal(err)
 		}
 		if info, err := f.Stat(); err != nil || info.Size() != size {
@@ -68,6 +68,44 @@ func TestDiscardOfWhatIsRead(t *testing.T) {
 		}
 		if _, err := os.Stat(gone); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is still there: %v", gone, err)
+		}
+	}
+}
+
+// What is given back is asked for before, but for what is left to the unlinking.
+func TestDiscardWaits(t *testing.T) {
+	const size = 100 << 20
+	dir := t.TempDir()
+	name := filepath.Join(dir, "tree", "file")
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{name, filepath.Dir(name)} {
+		sparse(t, name, size)
+		asked, refuse := int64(0), errors.New("enough")
+		wait := func(bytes int64) error {
+			info, err := os.Stat(name)
+			if err != nil || info.Size() != size-asked {
+				t.Fatalf("%s: asked for %d after %d, %d of %d bytes are left: %v", path, bytes, asked, info.Size(), size, err)
+			}
+			if asked >= size/2 {
+				return refuse
+			}
+			asked += bytes
+			return nil
+		}
+		if err := (commitlog.OS{}).Discard(t.Context(), path, wait); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(name); err != nil || info.Size() != size-asked {
+			t.Fatalf("%s: refused after %d: %v, %v", path, asked, info, err)
+		}
+		refuse = nil
+		if err := (commitlog.OS{}).Discard(t.Context(), path, func(bytes int64) error { asked += bytes; return nil }); err != nil || asked < size-1<<20 || asked > size {
+			t.Errorf("%s: asked for %d of %d bytes: %v", path, asked, size, err)
+		}
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
 		}
 	}
 }
@@ -83,7 +121,7 @@ func TestDiscardEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, path := range []string{name, filepath.Dir(name)} {
-		if err := (commitlog.OS{}).Discard(ctx, path, true); err != nil {
+		if err := (commitlog.OS{}).Discard(ctx, path, nil); err != nil {
 			t.Fatal(err)
 		}
 		if info, err := os.Stat(name); err != nil || info.Size() == 0 {

@@ -30,9 +30,9 @@ type FS interface {
 	// Discard removes a file, or a tree, that no name in use leads to any more,
 	// without holding up who writes beside it: it takes its time. Nothing there is
 	// no error. Until it returns, and after a crash, some of it may be left, shorter.
-	// Gently is with long pauses, for who has little to remove. When ctx ends it
-	// returns soon, and the rest is left.
-	Discard(ctx context.Context, name string, gently bool) error
+	// Before so many bytes are given back wait is called, unless it is nil. When it
+	// fails, or ctx ends, Discard returns soon, without an error, and the rest is left.
+	Discard(ctx context.Context, name string, wait func(bytes int64) error) error
 	// SyncDir makes the entries of one directory durable.
 	SyncDir(name string) error
 	// SyncTree makes everything below a directory durable, contents and entries.

@@ -441,7 +441,7 @@ func TestRetention(t *testing.T) {
 	if o := l.Offsets(); o.LogStart != 100 || o.LogEnd != 100 || l.SizeBytes() != 0 {
 		t.Fatalf("everything expired: %+v, %d bytes", o, l.SizeBytes())
 	}
-	if err := l.Purge(context.Background(), time.Time{}); err != nil {
+	if err := l.Purge(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range fs.Names(dir) {
@@ -774,7 +774,7 @@ func TestConcurrentReadersAndWriter(t *testing.T) {
 				t.Errorf("sync: %v", err)
 				return
 			}
-			if err := errors.Join(l.Seal(), l.Purge(context.Background(), time.Time{}), l.WriteEpochs()); err != nil {
+			if err := errors.Join(l.Seal(), l.Purge(context.Background(), nil), l.WriteEpochs()); err != nil {
 				t.Errorf("seal: %v", err)
 				return
 			}

@@ -14,6 +14,7 @@ const deletedSuffix = ".deleted"
 type deletedFile struct {
 	path  string
 	dueMs int64
+	bytes int64 // of a log file; of others, which are small, 0
 }
 
 // Retain deletes the oldest segments that time, size or the log start offset
@@ -128,16 +129,33 @@ func (l *Log) renameDeleted(s *segment, suffixes []string) error {
 			errs = append(errs, err)
 			continue
 		}
+		d := deletedFile{path: name + deletedSuffix, dueMs: l.now() + l.cfg.FileDeleteDelay.Milliseconds()}
 		l.mu.Lock()
-		l.deleted = append(l.deleted, deletedFile{name + deletedSuffix, l.now() + l.cfg.FileDeleteDelay.Milliseconds()})
+		if suffix == ".log" {
+			d.bytes = s.size
+		}
+		l.deleted = append(l.deleted, d)
 		l.mu.Unlock()
 	}
 	return errors.Join(errs...)
 }
 
-// Purge removes deleted files that are due, which may take some seconds for each
-// gigabyte: gently until gentleUntil, then as fast as others bear. When ctx ends the rest is left to the next start. Any goroutine.
-func (l *Log) Purge(ctx context.Context, gentleUntil time.Time) error {
+// DueBytes is how much of the log Purge would remove now, without indexes. Any goroutine.
+func (l *Log) DueBytes() (total int64) {
+	nowMs := l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range l.deleted {
+		if d.dueMs <= nowMs {
+			total += d.bytes
+		}
+	}
+	return total
+}
+
+// Purge removes deleted files that are due, which may take long: wait is that of
+// FS.Discard. When ctx ends the rest is left to the next start. Any goroutine.
+func (l *Log) Purge(ctx context.Context, wait func(bytes int64) error) error {
 	nowMs := l.now()
 	l.mu.Lock()
 	var due []string
@@ -153,7 +171,7 @@ func (l *Log) Purge(ctx context.Context, gentleUntil time.Time) error {
 		if ctx.Err() != nil {
 			break
 		}
-		errs = append(errs, l.fs.Discard(ctx, name, time.Now().Before(gentleUntil)))
+		errs = append(errs, l.fs.Discard(ctx, name, wait))
 	}
 	return errors.Join(errs...)
 }

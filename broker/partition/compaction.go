@@ -54,7 +54,7 @@ func (s *Set) Compact(ctx context.Context, cfg commitlog.CleanerConfig) (*Partit
 		return nil, commitlog.Compacted{}, err // it is being moved; the pause is the caller's
 	}
 	defer p.cleanMu.Unlock()
-	s.cleaner.Allowed = s.yield.allowance(s, p.cfg.Load().log().MinDirtyRatio)
+	s.cleaner.Allowed = s.cleanerSees.cleaning(s, p.cfg.Load().log().MinDirtyRatio)
 	done, cleanErr := p.log().Compact(ctx, s.cleaner, p.cleaned.Load(), p.Offsets().LastStable)
 	if cleanErr != nil {
 		return nil, done, errors.Join(err, p.notCleaned(ctx, cleanErr))

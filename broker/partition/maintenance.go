@@ -3,8 +3,6 @@ package partition
 import (
 	"context"
 	"errors"
-	"slices"
-	"time"
 
 	"fluxmq/broker/protocol"
 )
@@ -27,31 +25,6 @@ func (s *Set) Maintain(ctx context.Context) error {
 	}
 	errs = append(errs, s.writeCheckpoints())
 	return errors.Join(errs...)
-}
-
-// gentlePurge is how long a round of Purge is gentle with those who append. What
-// is left then goes faster: a round that is longer has much to remove, and must keep up.
-const gentlePurge = 10 * time.Second
-
-// Purge removes the files and directories of deleted segments and partitions
-// that are due. It takes some seconds for a gigabyte, so node calls it from a goroutine
-// of its own. It stops early when ctx ends; the next start removes what is left.
-func (s *Set) Purge(ctx context.Context) error {
-	gentleUntil := time.Now().Add(gentlePurge)
-	var errs []error
-	for _, p := range s.all() {
-		if stopped(ctx) {
-			return errors.Join(errs...)
-		}
-		if p.Offline() != nil {
-			continue
-		}
-		log := p.log()
-		if err := p.translateFrom(log, log.Purge(ctx, gentleUntil)); err != nil && err != errMoved && !errors.Is(err, protocol.ErrUnknownTopicOrPartition) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(append(errs, s.removeRetired(ctx))...)
 }
 
 func (p *Partition) maintain() error {
@@ -85,25 +58,4 @@ func (p *Partition) maintain() error {
 		return nil // the next tick finds the new log
 	}
 	return err
-}
-
-// removeRetired removes the directories of deleted partitions that are due.
-func (s *Set) removeRetired(ctx context.Context) error {
-	nowMs := s.nowMs()
-	s.mu.Lock()
-	var due []retiredDir
-	s.retired = slices.DeleteFunc(s.retired, func(d retiredDir) bool {
-		if d.dueMs <= nowMs {
-			due = append(due, d)
-		}
-		return d.dueMs <= nowMs
-	})
-	s.mu.Unlock()
-	var errs []error
-	for _, d := range due {
-		if d.in.Failed() == nil && !stopped(ctx) { // else the next start removes it
-			errs = append(errs, s.fs.Discard(ctx, d.path, false))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -115,8 +115,12 @@ type Set struct {
 	cleaner       *commitlog.Cleaner
 	cleanerConfig commitlog.CleanerConfig
 	cleanerRates  func() CleanerRates
-	yield         yielding
+	cleanerSees   growth
 	cleanerStats  atomic.Pointer[CleanerStats]
+
+	// These are of the goroutine that calls Purge.
+	purgePace commitlog.Pace
+	purgeSees growth
 
 	// checkpointMu serialises the writing of checkpoint files; it guards every directory.written.
 	checkpointMu sync.Mutex

@@ -73,11 +73,11 @@ func (f *FS) RemoveAll(name string) error {
 	return f.Inner.RemoveAll(name)
 }
 
-func (f *FS) Discard(ctx context.Context, name string, gently bool) error {
+func (f *FS) Discard(ctx context.Context, name string, wait func(bytes int64) error) error {
 	if err := f.Before("discard", name); err != nil {
 		return err
 	}
-	return f.Inner.Discard(ctx, name, gently)
+	return f.Inner.Discard(ctx, name, wait)
 }
 
 func (f *FS) SyncDir(name string) error {

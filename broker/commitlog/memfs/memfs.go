@@ -259,7 +259,9 @@ func (m *FS) RemoveAll(name string) error {
 }
 
 // Discard implements commitlog.FS.
-func (m *FS) Discard(_ context.Context, name string, _ bool) error { return m.RemoveAll(name) }
+func (m *FS) Discard(_ context.Context, name string, _ func(int64) error) error {
+	return m.RemoveAll(name)
+}
 
 // SyncDir implements commitlog.FS.
 func (m *FS) SyncDir(name string) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -377,6 +378,7 @@ func (r *cleaning) batches(ctx context.Context, e extent, visit func(b record.Ba
 	in := scanner{file: h.file, size: e.bytes, window: r.cleaner.read[:0]}
 	for position := int64(0); position < e.bytes; {
 		b, f, err := in.batch(position)
+		r.cleaner.read = in.window
 		if err != nil {
 			return e.uncleanable(position, err)
 		}
@@ -391,8 +393,8 @@ func (r *cleaning) batches(ctx context.Context, e extent, visit func(b record.Ba
 	return nil
 }
 
-// batch returns the whole batch at a position. One that is larger than the
-// window is read only after its CRC has proved its length.
+// batch returns the whole batch at a position, valid until the next is read. The
+// window grows for one that is larger only after its CRC has proved its length.
 func (in *scanner) batch(position int64) (record.Batch, found, error) {
 	b, f, err := in.header(position)
 	if err != nil {
@@ -406,11 +408,7 @@ func (in *scanner) batch(position int64) (record.Batch, found, error) {
 		if err != nil {
 			return nil, f, err
 		}
-		b = make(record.Batch, f.size)
-		if n, err := readUpTo(in.file, b, position); err != nil || n < len(b) {
-			return nil, f, errors.Join(io.ErrUnexpectedEOF, err)
-		}
-		return b, f, nil
+		in.window = make([]byte, 0, min(int64(1)<<bits.Len64(uint64(f.size-1)), in.size))
 	}
 	b = in.bytes(position, int(f.size))
 	if int64(len(b)) < f.size {

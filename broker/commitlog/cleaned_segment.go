@@ -8,12 +8,10 @@ import (
 	"fluxmq/broker/record"
 )
 
-// cleanedPiece is how much of a segment under construction is written before it is
-// waited for: an fdatasync of a producer waits behind one such piece at most, and so
-// does who waits for the cleaner to stop. An fdatasync of ours for each piece would
-// commit the file system's journal every time, and the producers' would queue for it
-// (BenchmarkCopyBeside).
-const cleanedPiece = 128 << 10
+// cleanedSyncBytes is how much is written between two syncs of a segment under
+// construction: an fdatasync of a producer waits behind one such piece at most,
+// and so does who waits for the cleaner to stop.
+const cleanedSyncBytes = 128 << 10
 
 // cleanedSegment is a segment under construction, which nobody else knows.
 type cleanedSegment struct {
@@ -21,6 +19,7 @@ type cleanedSegment struct {
 	file     File   // nil once it is the log's
 	buffer   []byte // appended, not written yet
 	written  int64
+	synced   int64
 	interval int64 // index.interval.bytes
 }
 
@@ -61,14 +60,17 @@ func (c *cleanedSegment) flush() error {
 
 func (c *cleanedSegment) write(b []byte) error {
 	for len(b) > 0 {
-		n := min(len(b), cleanedPiece)
+		n := min(len(b), writeChunk)
 		if _, err := c.file.WriteAt(b[:n], c.written); err != nil {
 			return err
 		}
-		if err := c.file.WriteBack(c.written, int64(n)); err != nil {
-			return err
-		}
 		b, c.written = b[n:], c.written+int64(n)
+		if c.written-c.synced >= cleanedSyncBytes {
+			if err := c.file.Datasync(); err != nil {
+				return err
+			}
+			c.synced = c.written
+		}
 	}
 	return nil
 }

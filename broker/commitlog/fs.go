@@ -51,11 +51,6 @@ type File interface {
 	Size() (int64, error)
 	// Datasync makes the contents, and the metadata needed to read them back, durable.
 	Datasync() error
-	// WriteBack has a range written to the disk and waits for it. It promises nothing
-	// that Datasync does: it is for who writes much, so that those who sync something
-	// else on the same file system need not wait for all of it at once. Where there is no
-	// such call it is Datasync.
-	WriteBack(at, bytes int64) error
 	// OS is the operating system's file, or nil when there is none.
 	OS() *os.File
 }
@@ -138,18 +133,6 @@ func (f osFile) Size() (int64, error) {
 func (f osFile) Datasync() error {
 	if err := retryInterrupted(func() error { return unix.Fdatasync(int(f.f.Fd())) }); err != nil {
 		return &fs.PathError{Op: "fdatasync", Path: f.f.Name(), Err: err}
-	}
-	return nil
-}
-
-func (f osFile) WriteBack(at, bytes int64) error {
-	const all = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
-	err := retryInterrupted(func() error { return unix.SyncFileRange(int(f.f.Fd()), at, bytes, all) })
-	switch {
-	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ESPIPE), errors.Is(err, unix.EOPNOTSUPP):
-		return f.Datasync()
-	case err != nil:
-		return &fs.PathError{Op: "sync_file_range", Path: f.f.Name(), Err: err}
 	}
 	return nil
 }

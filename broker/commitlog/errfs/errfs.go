@@ -134,10 +134,3 @@ func (f *file) Datasync() error {
 	}
 	return f.File.Datasync()
 }
-
-func (f *file) WriteBack(at, bytes int64) error {
-	if err := f.fs.Before("writeback", f.name); err != nil {
-		return err
-	}
-	return f.File.WriteBack(at, bytes)
-}

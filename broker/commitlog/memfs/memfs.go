@@ -446,16 +446,6 @@ func (n *node) sync() {
 	n.shrunk = false
 }
 
-// WriteBack promises nothing: what is not synced may survive a crash or not, anyway.
-func (f *file) WriteBack(_, _ int64) error {
-	f.fs.mu.Lock()
-	defer f.fs.mu.Unlock()
-	if f.closed {
-		return pathError("sync_file_range", f.name, fs.ErrClosed)
-	}
-	return nil
-}
-
 func (f *file) Datasync() error {
 	f.fs.mu.Lock()
 	if f.closed {

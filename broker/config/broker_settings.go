@@ -89,7 +89,7 @@ func cleanerSettings() []Setting {
 	settings := []Setting{
 		broker("log.cleaner.dedupe.buffer.size", Long, "134217728", atLeast(1<<20), "Most memory for the cleaner's map of keys, in bytes; a key takes 24 of them. It is taken as a log needs it, and given back when nothing is left to clean."),
 		broker("log.cleaner.io.buffer.load.factor", Double, "0.9", between(0.01, 1), "How full the map of keys may get; a log with more keys is cleaned in several rounds."),
-		broker("log.cleaner.io.buffer.size", Int, "524288", atLeast(0), "Memory for the cleaner's reading and writing, in bytes; 8192 at least. One record batch is held decompressed beside it."),
+		broker("log.cleaner.io.buffer.size", Int, "524288", atLeast(0), "Memory for the cleaner's reading and writing, in bytes; 8192 at least. What it reads with grows to the largest record batch, and one batch is held decompressed beside it."),
 		broker("log.cleaner.io.max.bytes.per.second", Double, "1.7976931348623157E308", between(1, math.MaxFloat64), "Most bytes that the cleaner reads and writes a second, on average."),
 		broker("fluxmq.log.cleaner.busy.io.max.bytes.per.second", Double, "60000000", between(1, math.MaxFloat64),
 			"The same while anything is appended to any log: producers wait less behind a cleaner that takes its time. Where compacted logs grow so fast that it would not keep up, it takes twice what keeping up needs. 1.7976931348623157E308 is off, as in Kafka. Not a Kafka key."),

@@ -91,7 +91,7 @@ prove-tune: build ## tune's own test, as root: kill -9 tune --apply at KILLS=40 
 check-formats: build ## the real benchstat, Otava, JUnit and HdrHistogram readers on freshly made exports
 	@tools/checks/formats.sh
 
-compaction-scale: build ## compact GIB=10 with 1,000,000 keys beside a paced producer: what is left, memory, latency with the cleaner held and at work in turn (about 20 minutes); writes COMPATIBILITY.md unless GIB or settings are others [COMPACTION_SETTINGS="fluxmq.log.cleaner.busy.io.max.bytes.per.second=1e8"]
+compaction-scale: build ## compact GIB=10 (4 at least for an interval) with 1,000,000 keys beside a paced producer: what is left, memory, latency with the cleaner held and at work in turn (about 20 minutes); writes COMPATIBILITY.md unless GIB or settings are others [COMPACTION_SETTINGS="fluxmq.log.cleaner.busy.io.max.bytes.per.second=1e8"]
 	@tools/checks/compaction-scale.sh $(COMMIT) $${GIB:-10} "$(COMPACTION_SETTINGS)"
 
 compat: setup build ## real clients, Kafka's own tools and the differential test; writes COMPATIBILITY.md [SUITES=kcat,streams] [KILLS=20] [QUICK=1]

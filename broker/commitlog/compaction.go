@@ -21,7 +21,7 @@ var ErrUncleanable = errors.New("log cannot be cleaned")
 type CleanerConfig struct {
 	DedupeBytes int64   // log.cleaner.dedupe.buffer.size: most memory of the offset map
 	LoadFactor  float64 // log.cleaner.io.buffer.load.factor, in (0, 1]
-	BufferBytes int     // log.cleaner.io.buffer.size: read and write buffer together
+	BufferBytes int     // log.cleaner.io.buffer.size: read and write buffer together; the former grows to the largest batch
 }
 
 func (c CleanerConfig) withDefaults() CleanerConfig {

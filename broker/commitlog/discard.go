@@ -10,9 +10,8 @@ import (
 )
 
 // discardStep is how much of a file is given back at once. ext4 frees the blocks
-// of a file that is unlinked in one go, a quarter of a second for a gigabyte, and
-// who waits for an fdatasync on the same file system waits up to a tenth of one
-// (BenchmarkDiscard).
+// of a file that is unlinked in one go, and who waits for an fdatasync on the same
+// file system waits for that (BenchmarkDiscard).
 const discardStep = 512 << 10
 
 // Discard is FS.Discard. Large files are shortened step by step before they are

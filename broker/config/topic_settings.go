@@ -41,7 +41,7 @@ func topicSettings() []Setting {
 		{Name: "delete.retention.ms", Type: Long, Default: "86400000", Rule: atLeast(0), Synonyms: synonym("log.cleaner.delete.retention.ms"),
 			Doc: "How long a compacted topic keeps tombstones and transaction markers after their first cleaning, in milliseconds."},
 		{Name: "file.delete.delay.ms", Type: Long, Default: "60000", Rule: atLeast(0), Synonyms: synonym("log.segment.delete.delay.ms"),
-			Doc: "How long a removed segment's file stays on disk, in milliseconds."},
+			Doc: "How long a removed segment's file stays on disk, in milliseconds. Then it goes at once while nothing is appended to any log, else at 20 MB a second, or twice as fast as logs grow, or as all that is due needs to be gone in five minutes."},
 		{Name: "flush.messages", Type: Long, Default: maxLong, Rule: atLeast(1), Synonyms: synonym("log.flush.interval.messages"),
 			Doc: "Flush the log to disk after this many records. The largest value leaves it to log.flush."},
 		{Name: "flush.ms", Type: Long, Default: maxLong, Rule: atLeast(0),

@@ -3,10 +3,21 @@ package partition
 import (
 	"context"
 	"errors"
+	"math"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"fluxmq/broker/protocol"
+)
+
+const (
+	// purgeBusy is how many bytes a second are removed beside those who append: much
+	// freed at once can make a disk answer others late, the more so when the file system
+	// is mounted with discard and tells it of the blocks. `make compaction-scale` shows what is left of it.
+	purgeBusy = 20e6
+	// purgeWithin is in what time what was due at its beginning is removed all the same.
+	purgeWithin = 5 * time.Minute
 )
 
 // Purge removes the files and directories of deleted segments and partitions
@@ -71,4 +82,17 @@ func (s *Set) dueBytes(retired []retiredDir) (total int64) {
 		}
 	}
 	return total
+}
+
+// removing returns how many bytes a second of deleted logs may be given back, of
+// which so many are due: as many as the disk takes while nothing is appended, else
+// purgeBusy, or more where more becomes due in the long run or purgeWithin asks for it.
+func (g *growth) removing(s *Set, due int64) func() (float64, error) {
+	busy := max(purgeBusy, float64(due)/purgeWithin.Seconds())
+	return func() (float64, error) {
+		if !g.look(s) {
+			return math.MaxFloat64, nil
+		}
+		return max(busy, yieldReserve*g.allPerSecond), nil
+	}
 }

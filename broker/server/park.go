@@ -9,8 +9,9 @@ import (
 )
 
 // Most connections of a broker with many groups carry a heartbeat now and then and
-// nothing else. Waking a goroutine for each is a large part of what that costs. Such a connection is parked: its goroutine ends, and one goroutine reads the
-// sockets of all parked connections together, at most once in HeartbeatCoalescing.
+// nothing else. Waking a goroutine for each is a large part of what that costs. Such
+// a connection is parked: its goroutine ends, and one goroutine reads the sockets of
+// all parked connections together, at most once in HeartbeatCoalescing.
 // What is not a heartbeat that can be answered at once makes it an ordinary
 // connection again, before it is served.
 

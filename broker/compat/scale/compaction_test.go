@@ -2,13 +2,9 @@ package scale
 
 import (
 	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func soundCompaction() Compaction {
@@ -21,25 +17,10 @@ func soundCompaction() Compaction {
 		HeldP99: 3, WorkingP99: 4.5, RatioOfP50s: Ratio{1.3, 1.2, 1.5}, RatioOfP99s: Ratio{1.4, 1.25, 1.5}}
 }
 
-func TestACompactionIsKeptAsItWas(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "deep", "compaction-scale.json")
-	if _, err := LoadCompaction(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("before: %v", err)
-	}
-	if err := soundCompaction().Save(path); err != nil {
-		t.Fatal(err)
-	}
-	got, err := LoadCompaction(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(soundCompaction(), got); diff != "" {
-		t.Errorf("-saved +loaded:\n%s", diff)
-	}
-}
+func TestACompactionIsKeptAsItWas(t *testing.T) { testKept(t, soundCompaction(), LoadCompaction) }
 
 func TestWhatIsNoCompactionIsRefused(t *testing.T) {
-	for name, change := range map[string]func(*Compaction){
+	testRefused(t, soundCompaction, map[string]func(*Compaction){
 		"another version":           func(c *Compaction) { c.Version++ },
 		"no commit":                 func(c *Compaction) { c.Commit = "" },
 		"no cores":                  func(c *Compaction) { c.Cores = 0 },
@@ -50,17 +31,7 @@ func TestWhatIsNoCompactionIsRefused(t *testing.T) {
 		"a window without samples":  func(c *Compaction) { c.Pairs[1].Working.Samples = 0 },
 		"no ratio":                  func(c *Compaction) { c.RatioOfP99s = Ratio{} },
 		"a ratio outside itself":    func(c *Compaction) { c.RatioOfP50s.High = 1.25 },
-	} {
-		c := soundCompaction()
-		change(&c)
-		folder := t.TempDir()
-		if err := c.Save(filepath.Join(folder, "c.json")); !errors.Is(err, ErrNotAResult) {
-			t.Errorf("%s: Save: %v", name, err)
-		}
-		if left, err := os.ReadDir(folder); err != nil || len(left) != 0 {
-			t.Errorf("%s: it left %v, %v", name, left, err)
-		}
-	}
+	})
 	path := filepath.Join(t.TempDir(), "groups.json")
 	if err := soundGroups().Save(path); err != nil {
 		t.Fatal(err)

@@ -2,13 +2,10 @@ package scale
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func soundGroups() Groups {
@@ -19,25 +16,10 @@ func soundGroups() Groups {
 			Windows: []Window{{Seconds: 60, Beats: 120, Percent: 4.25, P50: 1.25, P99: 10, Load: 1}, {Seconds: 40, Beats: 80, Percent: 5, P50: 2, P99: 11.5, Load: 2}}, ResidentMiB: 80}}}
 }
 
-func TestGroupsAreKeptAsTheyWere(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "deep", "group-scale.json")
-	if _, err := LoadGroups(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("before: %v", err)
-	}
-	if err := soundGroups().Save(path); err != nil {
-		t.Fatal(err)
-	}
-	got, err := LoadGroups(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(soundGroups(), got); diff != "" {
-		t.Errorf("-saved +loaded:\n%s", diff)
-	}
-}
+func TestGroupsAreKeptAsTheyWere(t *testing.T) { testKept(t, soundGroups(), LoadGroups) }
 
 func TestWhatIsNoGroupsIsRefused(t *testing.T) {
-	for name, change := range map[string]func(*Groups){
+	testRefused(t, soundGroups, map[string]func(*Groups){
 		"another version":               func(r *Groups) { r.Version++ },
 		"no commit":                     func(r *Groups) { r.Commit = "" },
 		"no cores":                      func(r *Groups) { r.Cores = 0 },
@@ -46,19 +28,7 @@ func TestWhatIsNoGroupsIsRefused(t *testing.T) {
 		"a group without a member":      func(r *Groups) { r.Settles[0].Members = 0 },
 		"heartbeats without a window":   func(r *Groups) { r.Heartbeats[0].Windows = nil },
 		"heartbeats without a protocol": func(r *Groups) { r.Heartbeats[0].Protocol = "" },
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := soundGroups()
-			change(&r)
-			folder := t.TempDir()
-			if err := r.Save(filepath.Join(folder, "r.json")); !errors.Is(err, ErrNotAResult) {
-				t.Errorf("Save: %v", err)
-			}
-			if left, err := os.ReadDir(folder); err != nil || len(left) != 0 {
-				t.Errorf("it left %v, %v", left, err)
-			}
-		})
-	}
+	})
 	path := filepath.Join(t.TempDir(), "r.json")
 	for name, text := range map[string]string{"no JSON": "{", "an unknown field": `{"version":2,"commit":"a","cores":1,"surprise":1}`, "too long": strings.Repeat(" ", fileLimit+1)} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {

@@ -311,12 +311,12 @@ func (r *cleaning) findAborted(ctx context.Context, from extent, position int64)
 // findMarkers notes the transactions that begin in a segment below part.End, and
 // those that end in it.
 func (r *cleaning) findMarkers(ctx context.Context, e extent, position int64, undecided map[int64]int64) error {
-	h, err := e.acquireForCleaning()
+	file, err := e.openForCleaning()
 	if err != nil {
 		return err
 	}
-	defer h.unref()
-	in := scanner{file: h.file, size: e.bytes}
+	defer file.Close() // it is only read
+	in := scanner{file: file, size: e.bytes}
 	for position < e.bytes {
 		if err := r.pause(ctx, headerSize); err != nil {
 			return err
@@ -358,24 +358,25 @@ func (in *scanner) isAbort(f found) (bool, error) {
 	return kind == record.Abort, err
 }
 
-// acquireForCleaning is acquire, with errOvertaken when retention was faster.
-func (e extent) acquireForCleaning() (*handle, error) {
-	h, err := e.acquire()
+// openForCleaning opens the segment's log file apart from its readers, whose
+// descriptor reads ahead. errOvertaken: retention was faster.
+func (e extent) openForCleaning() (File, error) {
+	file, err := e.openForBackground()
 	if err != nil && notExist(err) && e.gone() {
 		err = errOvertaken
 	}
-	return h, err
+	return file, err
 }
 
 // batches visits every batch of a segment, its CRC checked: what is rewritten
 // gets a new one, which must not vouch for damage. b is valid during the visit.
 func (r *cleaning) batches(ctx context.Context, e extent, visit func(b record.Batch, f found) error) error {
-	h, err := e.acquireForCleaning()
+	file, err := e.openForCleaning()
 	if err != nil {
 		return err
 	}
-	defer h.unref()
-	in := scanner{file: h.file, size: e.bytes, window: r.cleaner.read[:0]}
+	defer file.Close() // it is only read
+	in := scanner{file: file, size: e.bytes, window: r.cleaner.read[:0]}
 	for position := int64(0); position < e.bytes; {
 		b, f, err := in.batch(position)
 		r.cleaner.read = in.window

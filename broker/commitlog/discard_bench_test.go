@@ -4,7 +4,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -29,41 +28,15 @@ func BenchmarkDiscard(b *testing.B) {
 		{"80MB/s", paced(80e6)}, {"40MB/s", paced(40e6)}, {"20MB/s", paced(20e6)}} {
 		b.Run(c.name, func(b *testing.B) {
 			dir := b.TempDir()
-			small, err := os.Create(filepath.Join(dir, "small"))
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer small.Close()
-			var syncs []time.Duration
+			syncs := newSyncsBeside(b, dir)
 			for b.Loop() {
 				b.StopTimer()
 				large := filepath.Join(dir, "large")
 				fill(b, large, 1<<30)
-				removed := make(chan error, 1)
 				b.StartTimer()
-				go func() { removed <- c.remove(large) }() // ends with its answer, which is awaited
-				for done := false; !done; {
-					select {
-					case err := <-removed:
-						if err != nil {
-							b.Fatal(err)
-						}
-						done = true // what it left to the journal is waited for once more
-					case <-time.After(2 * time.Millisecond):
-					}
-					began := time.Now()
-					if _, err := small.WriteAt(make([]byte, 200), 0); err != nil {
-						b.Fatal(err)
-					}
-					if err := small.Sync(); err != nil {
-						b.Fatal(err)
-					}
-					syncs = append(syncs, time.Since(began))
-				}
+				syncs.during(b, func() error { return c.remove(large) })
 			}
-			slices.Sort(syncs)
-			b.ReportMetric(float64(syncs[len(syncs)*99/100].Microseconds())/1e3, "p99-sync-ms")
-			b.ReportMetric(float64(syncs[len(syncs)-1].Microseconds())/1e3, "longest-sync-ms")
+			syncs.report(b)
 		})
 	}
 }

@@ -146,6 +146,17 @@ func (s *segment) acquire() (*handle, error) {
 	return h, nil
 }
 
+// openForBackground opens the segment's log file once more, for the caller, who
+// closes it. It stays readable when the segment is removed or replaced meanwhile.
+func (s *segment) openForBackground() (File, error) {
+	s.fileMu.Lock()
+	defer s.fileMu.Unlock()
+	if s.retired { // the file of that name is another segment's
+		return nil, errReplaced
+	}
+	return s.log.fs.OpenForBackground(s.path(".log" + s.fileSuffix))
+}
+
 // adopt gives the segment the file that its creation opened.
 func (s *segment) adopt(f File) {
 	h := newHandle(s, f)

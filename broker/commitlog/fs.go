@@ -17,6 +17,9 @@ import (
 type FS interface {
 	// OpenFile opens a file with os.O_* flags; new files get mode 0644.
 	OpenFile(name string, flag int) (File, error)
+	// OpenForBackground opens a file for reading in a way that holds up others on the
+	// same disk little, and is slower than it need be: nothing is read ahead.
+	OpenForBackground(name string) (File, error)
 	// MkdirAll makes a directory and its parents; an existing one is no error.
 	MkdirAll(name string) error
 	// ReadDir lists a directory sorted by name.

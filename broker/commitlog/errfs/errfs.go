@@ -31,6 +31,17 @@ func (f *FS) OpenFile(name string, flag int) (commitlog.File, error) {
 	return &file{File: inner, fs: f, name: name}, nil
 }
 
+func (f *FS) OpenForBackground(name string) (commitlog.File, error) {
+	if err := f.Before("open", name); err != nil {
+		return nil, err
+	}
+	inner, err := f.Inner.OpenForBackground(name)
+	if err != nil {
+		return nil, err
+	}
+	return &file{File: inner, fs: f, name: name}, nil
+}
+
 func (f *FS) MkdirAll(name string) error {
 	if err := f.Before("mkdir", name); err != nil {
 		return err

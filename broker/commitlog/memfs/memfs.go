@@ -133,6 +133,11 @@ func (m *FS) OpenFile(name string, flag int) (commitlog.File, error) {
 	return &file{fs: m, n: n, name: name}, nil
 }
 
+// OpenForBackground implements commitlog.FS.
+func (m *FS) OpenForBackground(name string) (commitlog.File, error) {
+	return m.OpenFile(name, os.O_RDONLY)
+}
+
 // MkdirAll implements commitlog.FS.
 func (m *FS) MkdirAll(name string) error {
 	name = clean(name)

@@ -54,7 +54,7 @@ var specs = []Spec{
 	{"governor", "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor", oneOf("performance"), "the clock rate does not follow the load", fromSeed, "heat and power"},
 	{"scheduler", "/sys/block/*/queue/scheduler", oneOf("none", "mq-deadline"), "no reordering for fairness; mq-deadline, once called deadline, on a rotating disk", fromStorage,
 		"other users of the disk are served less evenly"},
-	{"read_ahead_kb", "/sys/block/*/queue/read_ahead_kb", atLeast(4096), "a consumer that reads a log from disk reads it in order", "tuned, throughput-performance", "random reads fetch more than they need"},
+	{"read_ahead_kb", "/sys/block/*/queue/read_ahead_kb", atLeast(4096), "a consumer that reads a log from disk reads it in order", "tuned, throughput-performance", "random reads fetch more than they need, and a sync waits behind each"},
 	{"swap", swapsFile, Want{rule: ruleOff}, "no page of the broker or a client is fetched from disk in a run", fromSeed,
 		"what is swapped out must fit into memory; the kernel says no when it does not"},
 }

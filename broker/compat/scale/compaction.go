@@ -14,6 +14,7 @@ type Compaction struct {
 	Cores        int      `json:"cores"`    // that broker and client shared
 	Settings     []string `json:"settings"` // of the broker, those that are not the default ones
 	GiB          int      `json:"gib"`      // of the log
+	Cold         bool     `json:"cold"`     // the log was not in the page cache when the cleaning began
 	Keys         int64    `json:"keys"`
 	Records      int64    `json:"records"`
 	RecordsLeft  int64    `json:"records_left"`
@@ -59,7 +60,7 @@ func (c Compaction) check() error {
 		return fmt.Errorf("%w: its version is %d, not %d", ErrNotAResult, c.Version, CompactionVersion)
 	case c.Commit == "" || c.Cores < 1:
 		return fmt.Errorf("%w: it lacks the commit or the cores", ErrNotAResult)
-	case c.GiB < 1 || c.Keys < 1 || c.RecordsLeft < c.Keys || c.Records < c.RecordsLeft:
+	case c.GiB < 1 || c.Keys < 1 || c.RecordsLeft < 1 || c.Records < c.RecordsLeft:
 		return fmt.Errorf("%w: %d GiB, %d keys, %d records, %d left", ErrNotAResult, c.GiB, c.Keys, c.Records, c.RecordsLeft)
 	case len(c.Pairs) == 0:
 		return fmt.Errorf("%w: nothing was measured", ErrNotAResult)

@@ -14,8 +14,12 @@ func (c Compaction) Section() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n## Compaction at scale\n\n`make compaction-scale`, at %s, broker and client on the same %d cores, settings: %s.\n", c.Commit, c.Cores, named(c.Settings))
-	fmt.Fprintf(&b, "\nA log of %d GiB with %s keys: of %s records %s are left, the last of each key among them, and no key twice below the cleaner's checkpoint. "+
-		"It took %.0f s of cleaning; the broker's memory was %d MiB before it and %d MiB at most beside it.\n", c.GiB, grouped(c.Keys), grouped(c.Records), grouped(c.RecordsLeft), c.CleanSeconds, c.IdleMiB, c.MostMiB)
+	where := ""
+	if c.Cold {
+		where = " on the disk, not in the page cache,"
+	}
+	fmt.Fprintf(&b, "\nA log of %d GiB%s with %s keys: of %s records %s are left, the last of each key among them, and no key twice below the cleaner's checkpoint. "+
+		"It took %.0f s of cleaning; the broker's memory was %d MiB before it and %d MiB at most beside it.\n", c.GiB, where, grouped(c.Keys), grouped(c.Records), grouped(c.RecordsLeft), c.CleanSeconds, c.IdleMiB, c.MostMiB)
 	fmt.Fprintf(&b, "\nWhat it does to others: one record with acks=all is sent to another topic every %g ms, while the cleaner is held and let work in turn, %d times each. "+
 		"Latencies count from the intended times; of the windows' figures the median, least and greatest; the ratio is that of a window to the one before it, with its 95 %% interval.\n\n"+
 		"| | cleaner held | cleaner at work | ratio |\n|---|--:|--:|--:|\n", c.ProbeMs, len(c.Pairs))

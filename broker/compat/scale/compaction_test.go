@@ -25,7 +25,7 @@ func TestWhatIsNoCompactionIsRefused(t *testing.T) {
 		"no commit":                 func(c *Compaction) { c.Commit = "" },
 		"no cores":                  func(c *Compaction) { c.Cores = 0 },
 		"no log":                    func(c *Compaction) { c.GiB = 0 },
-		"fewer records than keys":   func(c *Compaction) { c.RecordsLeft = c.Keys - 1 },
+		"no record left":            func(c *Compaction) { c.RecordsLeft = 0 },
 		"more left than there were": func(c *Compaction) { c.RecordsLeft = c.Records + 1 },
 		"nothing measured":          func(c *Compaction) { c.Pairs = nil },
 		"a window without samples":  func(c *Compaction) { c.Pairs[1].Working.Samples = 0 },

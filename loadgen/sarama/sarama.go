@@ -86,11 +86,15 @@ func (c *Client) Batches() loadgen.BatchStats {
 func (c *Client) NewProducer(context.Context) (loadgen.Producer, error) {
 	config := *c.producer
 	config.MetricRegistry = sarama.NewConfig().MetricRegistry // its own: a producer that closes empties its registry
-	async, err := sarama.NewAsyncProducer([]string{c.job.Bootstrap}, &config)
+	client, err := connect(c.job.Bootstrap, &config)
 	if err != nil {
 		return nil, fmt.Errorf("sarama: %w", err)
 	}
-	p := &producer{async: async, topic: c.job.Topic, config: &config, drained: make(chan struct{})}
+	async, err := sarama.NewAsyncProducerFromClient(client)
+	if err != nil {
+		return nil, fmt.Errorf("sarama: %w", errors.Join(err, client.Close()))
+	}
+	p := &producer{client: client, async: async, topic: c.job.Topic, config: &config, drained: make(chan struct{})}
 	c.mu.Lock()
 	c.producers = append(c.producers, p)
 	c.mu.Unlock()
@@ -99,6 +103,7 @@ func (c *Client) NewProducer(context.Context) (loadgen.Producer, error) {
 }
 
 type producer struct {
+	client  sarama.Client // collect closes it
 	async   sarama.AsyncProducer
 	topic   string
 	config  *sarama.Config
@@ -165,6 +170,7 @@ func (p *producer) Send(ctx context.Context, slot *loadgen.Slot) error {
 // collect hands every outcome to its slot, from one goroutine.
 func (p *producer) collect() {
 	defer close(p.drained)
+	defer p.client.Close() // all is answered
 	successes, failures := p.async.Successes(), p.async.Errors()
 	first := true
 	for successes != nil || failures != nil {

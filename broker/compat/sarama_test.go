@@ -115,7 +115,8 @@ func TestSarama(t *testing.T) {
 			defer admin.Close()
 			must(t, "CreateTopic", admin.CreateTopic("t", &sarama.TopicDetail{NumPartitions: 4, ReplicationFactor: 1}, false))
 			sent := saramaProduce(t, addr, version)
-			saramaGroup(t, addr, config, admin, sent)
+			ends := saramaStoredOnce(t, addr, config, sent)
+			saramaGroup(t, addr, config, admin, sent, ends)
 			saramaTransactions(t, addr, version, admin)
 			saramaAdmin(t, admin, version)
 		})
@@ -138,8 +139,9 @@ func saramaProduce(t *testing.T, addr string, version sarama.KafkaVersion) int {
 			if idempotent {
 				config.Net.MaxOpenRequests = 1
 			}
-			producer, err := sarama.NewSyncProducer([]string{addr}, config)
-			must(t, "NewSyncProducer", err)
+			client := saramaConnected(t, addr, config)
+			producer, err := sarama.NewSyncProducerFromClient(client)
+			must(t, "NewSyncProducerFromClient", err)
 			for range 3 {
 				var batch []*sarama.ProducerMessage
 				for range 20 {
@@ -152,14 +154,64 @@ func saramaProduce(t *testing.T, addr string, version sarama.KafkaVersion) int {
 				must(t, fmt.Sprintf("SendMessages %v, idempotent %v", codec, idempotent), producer.SendMessages(batch))
 			}
 			must(t, "closing the producer", producer.Close())
+			must(t, "closing the client", client.Close())
 		}
 	}
 	return sent
 }
 
+// saramaConnected is a client whose connection stands. Else a producer's partitions
+// race for opening it (Broker.Open marks it as open first), those that lose fail with
+// "broker not connected" and close it under a batch in flight, and that one is sent
+// twice, with or without idempotence.
+func saramaConnected(t *testing.T, addr string, config *sarama.Config) sarama.Client {
+	t.Helper()
+	client, err := sarama.NewClient([]string{addr}, config)
+	must(t, "NewClient", err)
+	for _, b := range client.Brokers() {
+		must(t, "Open", b.Open(config))
+		connected, err := b.Connected() // waits for Open to end
+		must(t, "Connected", err)
+		if !connected {
+			t.Fatalf("%s is not connected", b.Addr())
+		}
+	}
+	return client
+}
+
+// saramaStoredOnce reads every partition and returns their ends. Nothing asked
+// the producers to send again, so each value is there once, and offsets have no gap.
+func saramaStoredOnce(t *testing.T, addr string, config *sarama.Config, sent int) (ends [4]int64) {
+	t.Helper()
+	client, err := sarama.NewClient([]string{addr}, config)
+	must(t, "NewClient", err)
+	defer func() { must(t, "closing the client", client.Close()) }()
+	stored := map[string][]string{} // values and where they lie
+	for p := range ends {
+		ends[p], err = client.GetOffset("t", int32(p), sarama.OffsetNewest)
+		must(t, "GetOffset", err)
+		for i, message := range saramaRead(t, addr, config, "t", int32(p), int(ends[p])) {
+			if message.Offset != int64(i) {
+				t.Fatalf("t-%d: record %d has the offset %d", p, i, message.Offset)
+			}
+			value := string(message.Value)
+			stored[value] = append(stored[value], fmt.Sprintf("t-%d at %d", p, i))
+		}
+	}
+	for value, at := range stored {
+		if len(at) > 1 {
+			t.Errorf("%q is stored %d times: %v", value, len(at), at)
+		}
+	}
+	if len(stored) != sent {
+		t.Errorf("%d values are stored, want %d", len(stored), sent)
+	}
+	return ends
+}
+
 // saramaGroup reads everything with two members, and looks at the group
 // while they read and after they left.
-func saramaGroup(t *testing.T, addr string, config *sarama.Config, admin sarama.ClusterAdmin, sent int) {
+func saramaGroup(t *testing.T, addr string, config *sarama.Config, admin sarama.ClusterAdmin, sent int, ends [4]int64) {
 	m := &members{seen: map[string]int{}, who: map[string]bool{}, got: make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -211,12 +263,10 @@ func saramaGroup(t *testing.T, addr string, config *sarama.Config, admin sarama.
 	running.Wait()
 	offsets, err := admin.ListConsumerGroupOffsets("g", map[string][]int32{"t": {0, 1, 2, 3}})
 	must(t, "ListConsumerGroupOffsets", err)
-	total := int64(0)
-	for p := range int32(4) {
-		total += offsets.GetBlock("t", p).Offset
-	}
-	if total != int64(sent) {
-		t.Errorf("offsets committed sum up to %d, want %d", total, sent)
+	for p, end := range ends {
+		if got := offsets.GetBlock("t", int32(p)).Offset; got != end {
+			t.Errorf("the offset committed for t-%d is %d, want its end, %d", p, got, end)
+		}
 	}
 	groups, err := admin.ListConsumerGroups()
 	must(t, "ListConsumerGroups", err)
@@ -282,7 +332,11 @@ func saramaTransactions(t *testing.T, addr string, version sarama.KafkaVersion, 
 			want = append(want, fmt.Sprintf("%s %d", name, i))
 		}
 	}
-	if got := saramaRead(t, addr, reading, topic, len(want)); !slices.Equal(got, want) {
+	got := []string{}
+	for _, message := range saramaRead(t, addr, reading, topic, 0, len(want)) {
+		got = append(got, string(message.Value))
+	}
+	if !slices.Equal(got, want) {
 		t.Errorf("read committed: %q", got)
 	}
 	m := &members{seen: map[string]int{}, who: map[string]bool{}, got: make(chan struct{}, 1)}
@@ -309,30 +363,30 @@ func saramaTransactions(t *testing.T, addr string, version sarama.KafkaVersion, 
 	must(t, "DeleteTopic", admin.DeleteTopic(topic))
 }
 
-// saramaRead reads so many values of a partition from its beginning.
-func saramaRead(t *testing.T, addr string, config *sarama.Config, topic string, count int) []string {
+// saramaRead reads so many records of a partition from its beginning.
+func saramaRead(t *testing.T, addr string, config *sarama.Config, topic string, partition int32, count int) []*sarama.ConsumerMessage {
 	t.Helper()
 	consumer, err := sarama.NewConsumer([]string{addr}, config)
 	must(t, "NewConsumer", err)
-	partition, err := consumer.ConsumePartition(topic, 0, sarama.OffsetOldest)
+	reader, err := consumer.ConsumePartition(topic, partition, sarama.OffsetOldest)
 	must(t, "ConsumePartition", err)
 	defer func() {
-		must(t, "closing the partition", partition.Close())
+		must(t, "closing the partition", reader.Close())
 		must(t, "closing the consumer", consumer.Close())
 	}()
-	var values []string
+	var read []*sarama.ConsumerMessage
 	deadline := time.After(30 * time.Second)
-	for len(values) < count {
+	for len(read) < count {
 		select {
-		case message := <-partition.Messages():
-			values = append(values, string(message.Value))
-		case err := <-partition.Errors():
-			t.Fatalf("reading %s: %v", topic, err)
+		case message := <-reader.Messages():
+			read = append(read, message)
+		case err := <-reader.Errors():
+			t.Fatalf("reading %s-%d: %v", topic, partition, err)
 		case <-deadline:
-			t.Fatalf("read %d of %d values of %s: %q", len(values), count, topic, values)
+			t.Fatalf("read %d of %d records of %s-%d", len(read), count, topic, partition)
 		}
 	}
-	return values
+	return read
 }
 
 // saramaMember is a member of a group while during runs.

@@ -63,15 +63,19 @@ func (s *sampler) alsoLatency(tag string, recorders []*Recorder) {
 func (s *sampler) enter(phase string, measured bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.interval()
+	s.interval(leastInterval)
 	s.phase, s.measured = phase, measured
 }
 
-// interval closes the interval since the last one. mu is held.
-func (s *sampler) interval() {
+// leastInterval is the shortest one that is told apart from the next.
+const leastInterval = time.Millisecond
+
+// interval closes the interval since the last one; one that is shorter than least
+// goes on. mu is held.
+func (s *sampler) interval(least time.Duration) {
 	now := s.clock.Now()
 	length := now - s.lastNs
-	if s.lastNs == 0 || length < 1e6 {
+	if s.lastNs == 0 || length < int64(least) {
 		return
 	}
 	t := s.read()
@@ -100,7 +104,7 @@ func (s *sampler) start() {
 			select {
 			case <-ticker.C:
 				s.mu.Lock()
-				s.interval()
+				s.interval(leastInterval)
 				s.mu.Unlock()
 			case <-s.stopping:
 				return
@@ -115,7 +119,7 @@ func (s *sampler) stop() ([]reports.Second, error) {
 		close(s.stopping)
 		<-s.stopped
 		s.stopping = nil
-		s.interval()
+		s.interval(1) // there is no next one that it could be part of
 	}
 	return s.seconds, s.err
 }

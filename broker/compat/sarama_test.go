@@ -16,7 +16,7 @@ import (
 )
 
 // embedded is a broker in this process that ends with the test.
-func embedded(t *testing.T) string {
+func embedded(t testing.TB) string {
 	t.Helper()
 	b, err := broker.New(broker.Config{DataDir: t.TempDir(), Properties: map[string]string{
 		"group.initial.rebalance.delay.ms": "0", "offsets.topic.num.partitions": "2",
@@ -47,7 +47,7 @@ func saramaConfig(version sarama.KafkaVersion) *sarama.Config {
 }
 
 // must fails the test on an error of a call that names itself.
-func must(t *testing.T, what string, err error) {
+func must(t testing.TB, what string, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
@@ -160,14 +160,21 @@ func saramaProduce(t *testing.T, addr string, version sarama.KafkaVersion) int {
 	return sent
 }
 
-// saramaConnected is a client whose connection stands. Else a producer's partitions
-// race for opening it (Broker.Open marks it as open first), those that lose fail with
-// "broker not connected" and close it under a batch in flight, and that one is sent
-// twice, with or without idempotence.
+// saramaConnected is a client whose connections stand.
 func saramaConnected(t *testing.T, addr string, config *sarama.Config) sarama.Client {
 	t.Helper()
 	client, err := sarama.NewClient([]string{addr}, config)
 	must(t, "NewClient", err)
+	saramaConnect(t, client, config)
+	return client
+}
+
+// saramaConnect connects a client. Else a producer's partitions race for opening
+// the connection (Broker.Open marks it as open first), those that lose fail with "broker
+// not connected" and close it under a batch in flight, and that one is sent twice,
+// with or without idempotence (BenchmarkSaramaProducer).
+func saramaConnect(t testing.TB, client sarama.Client, config *sarama.Config) {
+	t.Helper()
 	for _, b := range client.Brokers() {
 		must(t, "Open", b.Open(config))
 		connected, err := b.Connected() // waits for Open to end
@@ -176,7 +183,6 @@ func saramaConnected(t *testing.T, addr string, config *sarama.Config) sarama.Cl
 			t.Fatalf("%s is not connected", b.Addr())
 		}
 	}
-	return client
 }
 
 // saramaStoredOnce reads every partition and returns their ends. Nothing asked

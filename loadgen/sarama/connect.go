@@ -9,9 +9,9 @@ import (
 
 // connect makes a client that is connected to every broker. sarama opens a
 // connection when the first of a producer's partitions needs it, and the others
-// find it marked as open before it stands (Broker.Open; BenchmarkSaramaProducer in broker/compat): they fail with "broker not
+// find it marked as open before it stands (Broker.Open): they fail with "broker not
 // connected", close it under a batch in flight, and that one is sent twice, which
-// without idempotence is a record stored twice.
+// without idempotence is a record stored twice (BenchmarkSaramaProducer, in broker/compat).
 func connect(bootstrap string, config *sarama.Config) (sarama.Client, error) {
 	client, err := sarama.NewClient([]string{bootstrap}, config)
 	if err != nil {

@@ -119,7 +119,7 @@ func (s *sampler) stop() ([]reports.Second, error) {
 		close(s.stopping)
 		<-s.stopped
 		s.stopping = nil
-		s.interval(1) // there is no next one that it could be part of
+		s.interval(time.Nanosecond) // there is no next one that it could be part of
 	}
 	return s.seconds, s.err
 }

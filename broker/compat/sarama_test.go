@@ -139,7 +139,9 @@ func saramaProduce(t *testing.T, addr string, version sarama.KafkaVersion) int {
 			if idempotent {
 				config.Net.MaxOpenRequests = 1
 			}
-			client := saramaConnected(t, addr, config)
+			client, err := sarama.NewClient([]string{addr}, config)
+			must(t, "NewClient", err)
+			saramaConnect(t, client, config)
 			producer, err := sarama.NewSyncProducerFromClient(client)
 			must(t, "NewSyncProducerFromClient", err)
 			for range 3 {
@@ -158,15 +160,6 @@ func saramaProduce(t *testing.T, addr string, version sarama.KafkaVersion) int {
 		}
 	}
 	return sent
-}
-
-// saramaConnected is a client whose connections stand.
-func saramaConnected(t *testing.T, addr string, config *sarama.Config) sarama.Client {
-	t.Helper()
-	client, err := sarama.NewClient([]string{addr}, config)
-	must(t, "NewClient", err)
-	saramaConnect(t, client, config)
-	return client
 }
 
 // saramaConnect connects a client. Else a producer's partitions race for opening

@@ -86,7 +86,7 @@ func (c *Client) Batches() loadgen.BatchStats {
 func (c *Client) NewProducer(context.Context) (loadgen.Producer, error) {
 	config := *c.producer
 	config.MetricRegistry = sarama.NewConfig().MetricRegistry // its own: a producer that closes empties its registry
-	client, err := connect(c.job.Bootstrap, &config)
+	client, err := connect(c.job.Bootstrap, c.job.Topic, &config)
 	if err != nil {
 		return nil, fmt.Errorf("sarama: %w", err)
 	}

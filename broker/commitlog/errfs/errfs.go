@@ -21,25 +21,22 @@ type FS struct {
 }
 
 func (f *FS) OpenFile(name string, flag int) (commitlog.File, error) {
-	if err := f.Before("open", name); err != nil {
-		return nil, err
-	}
-	inner, err := f.Inner.OpenFile(name, flag)
-	if err != nil {
-		return nil, err
-	}
-	return &file{File: inner, fs: f, name: name}, nil
+	return f.open(name, func() (commitlog.File, error) { return f.Inner.OpenFile(name, flag) })
 }
 
 func (f *FS) OpenForBackground(name string) (commitlog.File, error) {
+	return f.open(name, func() (commitlog.File, error) { return f.Inner.OpenForBackground(name) })
+}
+
+func (f *FS) open(name string, inner func() (commitlog.File, error)) (commitlog.File, error) {
 	if err := f.Before("open", name); err != nil {
 		return nil, err
 	}
-	inner, err := f.Inner.OpenForBackground(name)
+	opened, err := inner()
 	if err != nil {
 		return nil, err
 	}
-	return &file{File: inner, fs: f, name: name}, nil
+	return &file{File: opened, fs: f, name: name}, nil
 }
 
 func (f *FS) MkdirAll(name string) error {
